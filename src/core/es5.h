@@ -1,0 +1,121 @@
+/*
+ * es5.h
+ *		The commands of ES5, SM-SR to ISD-R (SGP.02 clause 4.1.1), as C-APDUs,
+ *		and what their answers mean.
+ *
+ * Writers append one whole C-APDU, Le included where the command has one.
+ */
+#ifndef SMSR_ES5_H
+#define SMSR_ES5_H
+
+#include "aid.h"
+#include "bytes.h"
+#include "error.h"
+#include "tlv.h"
+
+typedef enum Es5Kind
+{
+	ES5_UNKNOWN = 0,
+	ES5_CREATE_ISDP,			/* 4.1.1.1 */
+	ES5_ENABLE_PROFILE,			/* 4.1.1.2 */
+	ES5_DISABLE_PROFILE,		/* 4.1.1.3 */
+	ES5_DELETE_PROFILE,			/* 4.1.1.4 */
+	ES5_GET_STATUS,				/* 4.1.1.5 (a) */
+	ES5_GET_RESOURCES,			/* 4.1.1.5 (b): GET DATA FF21 */
+	ES5_MASTER_DELETE,			/* 4.1.1.6 */
+	ES5_SET_FALLBACK_ATTRIBUTE, /* 4.1.1.7 */
+	ES5_UPDATE_ADDRESSING,		/* 4.1.1.10 */
+	ES5_CONFIRM_NOTIFICATION	/* 4.1.1.12 */
+} Es5Kind;
+
+/* DGIs of STORE DATA to ISD-R and ISD-P */
+#define ES5_DGI_ENABLE			0x3A03
+#define ES5_DGI_DISABLE			0x3A04
+#define ES5_DGI_FALLBACK		0x3A05
+#define ES5_DGI_ADDRESSING		0x3A07
+#define ES5_DGI_CONFIRM			0x3A08
+
+/* Status words, SGP.02 as facts about fielded cards have them */
+#define SW_OK					0x9000
+#define SW_MEMORY_FAILURE		0x6581
+#define SW_CONDITIONS			0x6985	/* state or fall-back attribute forbids */
+#define SW_POL1					0x69E1
+#define SW_WRONG_DATA			0x6A80
+#define SW_NOT_FOUND			0x6A82
+#define SW_NO_MEMORY			0x6A84
+#define SW_REFERENCE_NOT_FOUND	0x6A88
+
+/* 9000, 61xx and 9Fxx: done, perhaps with data to fetch */
+extern bool sw_is_success(uint16_t sw);
+
+/* memory in octets; 0 leaves the parameter out */
+extern void es5_write_create_isdp(SmsrWriter *w, const SmsrAid *loadfile, const SmsrAid *module,
+								  const SmsrAid *isdp, uint32_t memory);
+extern void es5_write_enable(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_disable(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_delete(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_set_fallback(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_confirm(SmsrWriter *w, uint16_t sequence);
+/* isdp NULL asks for all of them */
+extern void es5_write_get_status(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_get_resources(SmsrWriter *w);
+/* address: TP-DA coding, digit count, TON/NPI, swapped BCD; facts leave it at "medium" */
+extern void es5_write_addressing_sms(SmsrWriter *w, SmsrBytes address);
+
+/* One C-APDU taken apart: what the card has to do.  Serves the other side and decoding. */
+typedef struct Es5Command
+{
+	Es5Kind		kind;
+	SmsrAid		aid;			/* len 0 if the command names none */
+	SmsrAid		loadfile;		/* ES5_CREATE_ISDP */
+	SmsrAid		module;
+	uint32_t	memory;			/* ES5_CREATE_ISDP; 0 if not given */
+	uint16_t	sequence;		/* ES5_CONFIRM_NOTIFICATION */
+	SmsrBytes	data;			/* the command's data field */
+} Es5Command;
+
+/* An APDU that is no ES5 command is ES5_UNKNOWN, no error; a malformed one is. */
+extern bool es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error);
+
+/* ISD-P life cycle of GET STATUS, tag 9F70 (SGP.02 table on ISD-P states) */
+#define ISDP_SELECTABLE		0x07
+#define ISDP_PERSONALIZED	0x0F
+#define ISDP_DISABLED		0x1F
+#define ISDP_ENABLED		0x3F
+
+typedef struct Es5Isdp
+{
+	SmsrAid		aid;
+	uint8_t		lcs;
+	bool		fallback;
+	bool		has_allocated;
+	bool		has_remaining;
+	uint32_t	allocated;		/* octets, tag 8F */
+	uint32_t	remaining;		/* octets, tag 91 */
+} Es5Isdp;
+
+/*
+ * Walk the E3 templates of a GET STATUS answer.  Returns false at the end with
+ * error->code SMSR_OK, or with a fault.
+ */
+extern bool es5_next_isdp(TlvReader *r, Es5Isdp *isdp, SmsrError *error);
+extern void es5_write_isdp(SmsrWriter *w, const Es5Isdp *isdp);
+
+typedef struct Es5Resources
+{
+	uint32_t	applications;
+	uint32_t	free_nvm;		/* octets */
+	uint32_t	free_ram;		/* octets */
+} Es5Resources;
+
+extern bool es5_read_resources(SmsrBytes data, Es5Resources *resources, SmsrError *error);
+extern void es5_write_resources(SmsrWriter *w, const Es5Resources *resources);
+
+/*
+ * AIDs that the card deleted because of POL1, from the answer to a notification
+ * confirmation; nothing or an empty tag 80 if none.  Ends like es5_next_isdp().
+ */
+extern bool es5_deleted_reader(SmsrBytes data, TlvReader *r, SmsrError *error);
+extern bool es5_next_deleted(TlvReader *r, SmsrAid *aid, SmsrError *error);
+
+#endif							/* SMSR_ES5_H */

@@ -1,0 +1,20 @@
+-- What tables and functions stand on.
+
+CREATE SEQUENCE smsr.id_seq;
+COMMENT ON SEQUENCE smsr.id_seq IS 'Local part of ids; smsr.next_id() makes it unique across shards';
+
+CREATE FUNCTION smsr.next_id() RETURNS bigint
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	BEGIN ATOMIC
+		SELECT pg_catalog.nextval('smsr.id_seq'::pg_catalog.regclass) * 1024
+			+ pg_catalog.current_setting('smsr.shard')::bigint;
+	END;
+COMMENT ON FUNCTION smsr.next_id() IS 'An id that no other shard gives: a local sequence and, in the low ten bits, smsr.shard';
+
+CREATE FUNCTION smsr.pol2_ok(rules text[]) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'smsr_pol2_ok'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.pol2_ok(text[]) IS 'Whether each element is a POL2 rule, written Action/Qualification';
+
+CREATE DOMAIN smsr.pol2 AS text[] CHECK (smsr.pol2_ok(VALUE));
+COMMENT ON DOMAIN smsr.pol2 IS 'POL2: ENABLE|DISABLE|DELETE / Not-Allowed|Auto-Delete, for example {DISABLE/Not-Allowed} (SGP.02 clause 3.3)';

@@ -1,0 +1,243 @@
+-- The inventory and what is under way.  Every big table's key begins with eid;
+-- nothing refers to an eUICC by a foreign key that would take history along
+-- when the eUICC leaves.
+
+CREATE TABLE smsr.party (
+	oid text PRIMARY KEY CHECK (oid ~ '^[0-2](\.(0|[1-9][0-9]*))+$'),
+	kind text NOT NULL CHECK (kind IN ('EUM', 'SM-DP', 'MNO', 'M2M-SP', 'SM-SR')),
+	name text NOT NULL,
+	role_name name UNIQUE,
+	registered_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE smsr.party IS 'Who this SM-SR deals with: EUMs, SM-DPs, operators, M2M service providers and peer SM-SRs';
+COMMENT ON COLUMN smsr.party.oid IS 'Object identifier that names the party in ES messages (SGP.02 Annex B)';
+COMMENT ON COLUMN smsr.party.role_name IS 'Database role that acts for the party; a name, because a dump must carry it';
+
+CREATE TABLE smsr.euicc (
+	eid smsr.eid PRIMARY KEY,
+	eum_id text NOT NULL,
+	smsr_id text NOT NULL,
+	production_date timestamptz NOT NULL,
+	platform_type text NOT NULL,
+	platform_version text NOT NULL,
+	isdp_loadfile_aid smsr.aid NOT NULL,
+	isdp_module_aid smsr.aid NOT NULL,
+	isdr_aid smsr.aid NOT NULL,
+	cattp_support boolean NOT NULL,
+	cattp_version text,
+	http_support boolean NOT NULL,
+	http_version text,
+	secure_packet_version text NOT NULL,
+	remote_provisioning_version text NOT NULL,
+	remaining_memory bigint NOT NULL CHECK (remaining_memory >= 0),
+	available_memory bigint NOT NULL CHECK (available_memory >= 0),
+	last_audit_at timestamptz,
+	registered_at timestamptz NOT NULL DEFAULT now(),
+	last_seen_at timestamptz,
+	notification_type smallint,
+	notification_sequence int CHECK (notification_sequence BETWEEN 0 AND 65535),
+	imei text,
+	meid text,
+	additional_properties jsonb
+) WITH (fillfactor = 90);
+COMMENT ON TABLE smsr.euicc IS 'The EIS of each eUICC under management: one row an eUICC (SGP.02 Annex E)';
+COMMENT ON COLUMN smsr.euicc.remaining_memory IS 'Octets free for profiles, as last computed or audited';
+COMMENT ON COLUMN smsr.euicc.last_seen_at IS 'When something authentic was last received from the eUICC';
+COMMENT ON COLUMN smsr.euicc.notification_sequence IS 'Sequence number of the last notification that was processed';
+
+CREATE TABLE smsr.euicc_signed (
+	eid smsr.eid PRIMARY KEY REFERENCES smsr.euicc ON DELETE CASCADE,
+	signed_info text NOT NULL,
+	signature text
+) WITH (toast_tuple_target = 128);
+COMMENT ON TABLE smsr.euicc_signed IS 'The part of the EIS that the EUM signed, in the very octets that were received (SGP.02 Annex E)';
+
+CREATE TABLE smsr.euicc_security_domain (
+	eid smsr.eid NOT NULL REFERENCES smsr.euicc ON DELETE CASCADE,
+	role text NOT NULL CHECK (role IN ('ISD-R', 'ECASD')),
+	aid smsr.aid NOT NULL,
+	tars bytea[] NOT NULL DEFAULT '{}',
+	sin bytea,
+	sdin bytea,
+	PRIMARY KEY (eid, role)
+);
+COMMENT ON TABLE smsr.euicc_security_domain IS 'ISD-R and ECASD of an eUICC, without their keys';
+
+CREATE TABLE smsr.profile (
+	eid smsr.eid NOT NULL REFERENCES smsr.euicc ON DELETE CASCADE,
+	isdp_aid smsr.aid NOT NULL,
+	iccid smsr.iccid,
+	mno_id text,
+	smdp_id text,
+	state text NOT NULL CHECK (state IN ('Created', 'Disabled', 'Enabled')),
+	fallback_attribute boolean NOT NULL DEFAULT false,
+	emergency_attribute boolean NOT NULL DEFAULT false,
+	msisdn text CHECK (msisdn ~ '^[0-9]{1,20}$'),
+	imsi text CHECK (imsi ~ '^[0-9]{5,15}$'),
+	profile_type text,
+	allocated_memory bigint CHECK (allocated_memory >= 0),
+	free_memory bigint CHECK (free_memory >= 0),
+	pol2 smsr.pol2 NOT NULL DEFAULT '{}',
+	changed_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (eid, isdp_aid),
+	UNIQUE (eid, iccid)
+) WITH (fillfactor = 85);
+CREATE UNIQUE INDEX profile_one_enabled ON smsr.profile (eid) WHERE state = 'Enabled';
+CREATE UNIQUE INDEX profile_one_fallback ON smsr.profile (eid) WHERE fallback_attribute;
+CREATE INDEX profile_msisdn ON smsr.profile (msisdn);
+CREATE INDEX profile_iccid ON smsr.profile (iccid);
+COMMENT ON TABLE smsr.profile IS 'One row an ISD-P; state follows what the card says, never what was asked';
+COMMENT ON COLUMN smsr.profile.iccid IS 'NULL for an ISD-P that an audit found on the card and nobody has claimed';
+COMMENT ON COLUMN smsr.profile.mno_id IS 'Operator that owns the profile; NULL only where iccid is';
+COMMENT ON COLUMN smsr.profile.msisdn IS 'E.164 digits without +; where the eUICC is reached while this profile is enabled';
+COMMENT ON COLUMN smsr.profile.pol2 IS 'Rules of POL2 (SGP.02 clause 3.3), as Action/Qualification; empty: no restriction';
+
+CREATE TABLE smsr.route (
+	mno_id text NOT NULL,
+	gateway text NOT NULL,
+	PRIMARY KEY (mno_id, gateway)
+);
+COMMENT ON TABLE smsr.route IS 'Which gateway binds may carry messages to eUICCs whose enabled profile is of this operator; without a row any may';
+
+CREATE TABLE smsr.operation (
+	id bigint NOT NULL DEFAULT smsr.next_id(),
+	eid smsr.eid NOT NULL,
+	function text NOT NULL,
+	requester_id text NOT NULL,
+	requested_by name NOT NULL DEFAULT session_user,
+	call_id text,
+	iccid smsr.iccid,
+	isdp_aid smsr.aid,
+	arguments jsonb,
+	step text,
+	stage text NOT NULL CHECK (stage IN ('waiting', 'sending', 'notification', 'finished')),
+	doubt text,
+	failed boolean NOT NULL DEFAULT false,
+	warned boolean NOT NULL DEFAULT false,
+	exclusive boolean NOT NULL DEFAULT true,
+	left_aid smsr.aid,
+	sequence int,
+	status text CHECK (status IN ('EXECUTED_SUCCESS', 'EXECUTED_WITHWARNING', 'FAILED', 'EXPIRED')),
+	subject_code text,
+	reason_code text,
+	message text,
+	response_data bytea,
+	requested_at timestamptz NOT NULL DEFAULT now(),
+	expires_at timestamptz NOT NULL,
+	finished_at timestamptz,
+	PRIMARY KEY (eid, id),
+	CHECK ((status IS NULL) = (stage <> 'finished')),
+	CHECK ((status IS NULL) = (finished_at IS NULL)),
+	CHECK (subject_code IS NOT NULL OR status IS NULL OR status = 'EXECUTED_SUCCESS')
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX operation_one_running ON smsr.operation (eid)
+	WHERE status IS NULL AND exclusive AND stage <> 'waiting';
+CREATE UNIQUE INDEX operation_call_id ON smsr.operation (eid, requester_id, call_id) WHERE call_id IS NOT NULL;
+CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE status IS NULL;
+CREATE INDEX operation_id ON smsr.operation (id);
+COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
+COMMENT ON COLUMN smsr.operation.stage IS 'waiting behind another operation, sending a command to the card, awaiting its notification, finished';
+COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
+COMMENT ON COLUMN smsr.operation.doubt IS 'The step whose outcome an audit is asking the card about';
+COMMENT ON COLUMN smsr.operation.failed IS 'The card has said that it failed; the confirmation is still to be sent';
+COMMENT ON COLUMN smsr.operation.warned IS 'Something on the way calls for EXECUTED_WITHWARNING';
+COMMENT ON COLUMN smsr.operation.left_aid IS 'The ISD-P that was enabled before this operation changed it';
+COMMENT ON COLUMN smsr.operation.sequence IS 'Sequence number of the notification that is to be confirmed';
+COMMENT ON COLUMN smsr.operation.status IS 'NULL while it runs, then one of SGP.02''s four execution statuses';
+
+CREATE TABLE smsr.outbound (
+	id bigint NOT NULL DEFAULT smsr.next_id() PRIMARY KEY,
+	eid smsr.eid NOT NULL,
+	operation_id bigint NOT NULL,
+	step text NOT NULL,
+	destination text,
+	mno_id text,
+	due_at timestamptz NOT NULL,
+	expires_at timestamptz NOT NULL,
+	gateway text,
+	attempts smallint NOT NULL DEFAULT 0,
+	resyncs smallint NOT NULL DEFAULT 0,
+	accepted int NOT NULL DEFAULT 0,
+	segments smallint NOT NULL DEFAULT 0,
+	smsc_id text,
+	sent_at timestamptz,
+	sd_aid smsr.aid,
+	kvn smallint,
+	cntr bigint,
+	script bytea,
+	packet bytea
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX outbound_due ON smsr.outbound (mno_id, due_at);
+CREATE INDEX outbound_eid ON smsr.outbound (eid);
+CREATE INDEX outbound_smsc_id ON smsr.outbound (smsc_id) WHERE smsc_id IS NOT NULL;
+COMMENT ON TABLE smsr.outbound IS 'Command packets under way, one row a packet; deleted when answered, its story then stands in smsr.message';
+COMMENT ON COLUMN smsr.outbound.due_at IS 'When it may next be handed to a gateway: also the end of a lease and the time of a re-transmission';
+COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';
+COMMENT ON COLUMN smsr.outbound.cntr IS 'Counter the packet was sealed with; NULL until it is first claimed';
+COMMENT ON COLUMN smsr.outbound.packet IS 'The sealed packet: a re-transmission is these octets again';
+
+CREATE TABLE smsr.inbound_part (
+	originator text NOT NULL,
+	reference int NOT NULL,
+	total smallint NOT NULL,
+	sequence smallint NOT NULL,
+	tp_ud bytea NOT NULL,
+	received_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (originator, reference, total, sequence)
+);
+COMMENT ON TABLE smsr.inbound_part IS 'Segments of concatenated messages whose other parts have not come yet';
+
+CREATE TABLE smsr.message (
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	direction text NOT NULL CHECK (direction IN ('in', 'out')),
+	eid smsr.eid,
+	operation_id bigint,
+	step text,
+	address text,
+	gateway text,
+	attempts smallint,
+	cntr bigint,
+	outcome text NOT NULL,
+	detail text,
+	sent_at timestamptz,
+	octets bytea,
+	script bytea
+) PARTITION BY RANGE (at);
+CREATE TABLE smsr.message_default PARTITION OF smsr.message DEFAULT;
+CREATE INDEX message_eid ON smsr.message (eid, at);
+CREATE INDEX message_at ON smsr.message USING brin (at);
+COMMENT ON TABLE smsr.message IS 'Every short message and packet, sent or received, with what became of it; only ever inserted into';
+COMMENT ON TABLE smsr.message_default IS 'Messages of a time for which no partition was made';
+COMMENT ON COLUMN smsr.message.script IS 'The secured data in the clear: what was asked of the card, or what it answered';
+
+CREATE TABLE smsr.audit_trail (
+	eid smsr.eid NOT NULL,
+	id bigint NOT NULL DEFAULT smsr.next_id(),
+	smsr_id text NOT NULL,
+	operation_date timestamptz NOT NULL DEFAULT clock_timestamp(),
+	operation_type bytea NOT NULL CHECK (length(operation_type) = 2),
+	operation_id bigint,
+	requester_id text,
+	status text,
+	subject_code text,
+	reason_code text,
+	isdp_aid smsr.aid,
+	iccid smsr.iccid,
+	imei text,
+	meid text,
+	PRIMARY KEY (eid, id)
+);
+COMMENT ON TABLE smsr.audit_trail IS 'AuditTrail of the EIS (SGP.02 Annex E): one record an operation or notification; never deleted with the eUICC';
+COMMENT ON COLUMN smsr.audit_trail.operation_type IS 'Two octets: 0100 CreateISDP .. 0900 FinaliseISDRhandover, or a notification''s type in the low one';
+
+CREATE TABLE smsr.notice (
+	id bigint NOT NULL DEFAULT smsr.next_id(),
+	party_id text NOT NULL,
+	eid smsr.eid NOT NULL,
+	kind text NOT NULL,
+	iccid smsr.iccid,
+	operation_id bigint,
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (party_id, id)
+);
+COMMENT ON TABLE smsr.notice IS 'What parties are to be told (Handle..Notification of ES3 and ES4), in the order in which it happened';
