@@ -1,0 +1,650 @@
+/*
+ * procedure.c
+ *		The procedures of SGP.02 clause 3 as rows: the first row that fits an
+ *		operation and an event says what becomes of it.
+ *
+ * Subject and reason codes are those of facts with confidence "medium"; they
+ * stand in this table and nowhere else.
+ */
+#include "procedure.h"
+
+#include <string.h>
+
+#include "es5.h"
+#include "notification.h"
+#include "scp80.h"
+
+#define F(f)	(1u << (f))
+#define ANY_FUNCTION	((1u << PROCEDURE_FUNCTIONS) - 1)
+#define S(s)	(1u << (s))
+#define ANY_STEP	((1u << PROCEDURE_STEPS) - 1)
+/* steps that change the card and must not be done twice */
+#define CHANGES (S(STEP_CREATE) | S(STEP_ENABLE) | S(STEP_DISABLE) | S(STEP_DELETE) | \
+				 S(STEP_SET_FALLBACK) | S(STEP_AUTO_DELETE))
+#define SWITCHES (S(STEP_ENABLE) | S(STEP_DISABLE))
+#define G(g)	(1u << (g))
+#define RUNNING (G(STAGE_SENDING) | G(STAGE_NOTIFICATION))
+
+#define SAME	(-1)			/* step or stage stays */
+
+/* row flags */
+#define SET_FAILED	0x01
+#define SET_WARNED	0x02
+#define SET_DOUBT	0x04		/* the step that is left is what is in doubt */
+#define END_DOUBT	0x08		/* back to the step that was in doubt */
+
+typedef bool (*Condition) (const Operation *op, const ProcedureEvent *ev);
+
+typedef struct Row
+{
+	unsigned	functions;
+	unsigned	steps;
+	unsigned	stages;
+	ProcedureEventKind event;
+	Condition	when;
+	int			step;
+	int			stage;
+	unsigned	flags;
+	unsigned	effects;
+	ProcedureStatus status;
+	const char *subject;
+	const char *reason;
+	const char *because;
+} Row;
+
+/* ---- conditions ---- */
+
+static bool
+always(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	(void) ev;
+	return true;
+}
+
+static bool
+target_enabled(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->target_enabled;
+}
+
+/* the answer is on its way: TS 31.115 two-step answers, "more time" */
+static bool
+por_unfinished(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->por_status == SCP80_MORE_TIME ||
+		ev->por_status == SCP80_RESPONSE_BY_SUBMIT ||
+		ev->por_status == SCP80_RESPONSE_BY_USSD;
+}
+
+static bool
+por_low_first(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->por_status == SCP80_CNTR_LOW && ev->attempts <= 1 &&
+		ev->resyncs < PROCEDURE_MAX_RESYNCS;
+}
+
+/* 06 may stand for any of 01 to 05: after a second sending it may be "low" */
+static bool
+por_low_again(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->attempts > 1 &&
+		(ev->por_status == SCP80_CNTR_LOW || ev->por_status == SCP80_UNIDENTIFIED_ERROR);
+}
+
+static bool
+por_blocked(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->por_status == SCP80_CNTR_BLOCKED;
+}
+
+static bool
+por_memory(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->por_status == SCP80_INSUFFICIENT_MEMORY;
+}
+
+static bool
+por_error(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->por_status != SCP80_POR_OK;
+}
+
+static bool
+sw_ok(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return sw_is_success(ev->sw);
+}
+
+static bool
+sw_none(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->sw == 0;
+}
+
+static bool
+sw_pol1(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->sw == SW_POL1;
+}
+
+static bool
+sw_gone(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->sw == SW_REFERENCE_NOT_FOUND || ev->sw == SW_NOT_FOUND;
+}
+
+static bool
+sw_conditions(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->sw == SW_CONDITIONS;
+}
+
+static bool
+sw_memory(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->sw == SW_NO_MEMORY;
+}
+
+static bool
+nothing_in_doubt(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) ev;
+	return op->doubt == STEP_NONE;
+}
+
+/* GET STATUS answers 6A88 when what it was asked for is not on the card */
+static bool
+audit_told(const Operation *op, const ProcedureEvent *ev)
+{
+	return sw_is_success(ev->sw) || sw_gone(op, ev);
+}
+
+static bool
+audit_told_no_doubt(const Operation *op, const ProcedureEvent *ev)
+{
+	return op->doubt == STEP_NONE && audit_told(op, ev);
+}
+
+/* the audit shows that the command in doubt was carried out */
+static bool
+audit_shows_done(const Operation *op, const ProcedureEvent *ev)
+{
+	if (!audit_told(op, ev))
+		return false;
+	switch (op->doubt)
+	{
+		case STEP_CREATE:
+			return ev->card_state != PROFILE_ABSENT;
+		case STEP_ENABLE:
+			return ev->card_state == PROFILE_ENABLED;
+		case STEP_DISABLE:
+			return ev->card_state == PROFILE_DISABLED;
+		case STEP_DELETE:
+			return ev->card_state == PROFILE_ABSENT;
+		case STEP_SET_FALLBACK:
+			return ev->card_fallback;
+		case STEP_AUTO_DELETE:
+			return ev->card_left_gone;
+		default:
+			return false;
+	}
+}
+
+#define DONE_IN_DOUBT(name, step) \
+static bool \
+name(const Operation *op, const ProcedureEvent *ev) \
+{ \
+	return op->doubt == (step) && audit_shows_done(op, ev); \
+}
+
+DONE_IN_DOUBT(created_after_all, STEP_CREATE)
+DONE_IN_DOUBT(enabled_after_all, STEP_ENABLE)
+DONE_IN_DOUBT(disabled_after_all, STEP_DISABLE)
+DONE_IN_DOUBT(deleted_after_all, STEP_DELETE)
+DONE_IN_DOUBT(fallback_after_all, STEP_SET_FALLBACK)
+DONE_IN_DOUBT(auto_deleted_after_all, STEP_AUTO_DELETE)
+
+static bool
+auto_delete_not_done(const Operation *op, const ProcedureEvent *ev)
+{
+	return op->doubt == STEP_AUTO_DELETE && audit_told(op, ev);
+}
+
+static bool
+rolled_back(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) ev;
+	return op->failed;
+}
+
+static bool
+target_gone(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->target_gone;
+}
+
+static bool
+auto_delete(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->auto_delete;
+}
+
+/*
+ * Which switch a notification reports.  The step in question is the one at hand
+ * or the one that an audit asks about.
+ */
+static ProcedureStep
+switching(const Operation *op)
+{
+	return op->step == STEP_AUDIT ? op->doubt : op->step;
+}
+
+static bool
+switched_as_asked(const Operation *op, const ProcedureEvent *ev)
+{
+	if (switching(op) == STEP_ENABLE)
+		return ev->type == NOTIFICATION_CHANGE_SUCCEEDED && ev->names_target;
+	/* facts: 05 on a disable by one reading, 02 by another; both are accepted */
+	if (switching(op) == STEP_DISABLE)
+		return (ev->type == NOTIFICATION_FALL_BACK ||
+				ev->type == NOTIFICATION_CHANGE_SUCCEEDED) && !ev->names_target;
+	return false;
+}
+
+/*
+ * Only once the card has accepted the command: before that a roll-back or a
+ * fall-back is news of something older, and the command's fate is still open.
+ */
+static bool
+switched_otherwise(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->type == NOTIFICATION_CHANGE_FAILED ||
+		ev->type == NOTIFICATION_CHANGE_SUCCEEDED ||
+		ev->type == NOTIFICATION_FALL_BACK;
+}
+
+/* while the confirmation is under way: the card went back in the meantime */
+static bool
+went_back(const Operation *op, const ProcedureEvent *ev)
+{
+	if (op->function == PROC_CONFIRM_NOTIFICATION)
+		return false;
+	return switched_otherwise(op, ev);
+}
+
+static bool
+never_sent(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->attempts == 0;
+}
+
+/* ---- rows ---- */
+
+#define DROP	EFFECT_DROP_PACKET
+#define END		EFFECT_FINISH
+#define CARD_SAID	(ANY_FUNCTION & ~F(PROC_CONFIRM_NOTIFICATION))
+
+#define GO(function, step) \
+	{F(function), ANY_STEP, G(STAGE_WAITING), EVENT_START, always, step, STAGE_SENDING, \
+	 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL}
+
+static const Row rows[] = {
+	/* the turn of a waiting operation */
+	{F(PROC_DELETE_PROFILE), ANY_STEP, G(STAGE_WAITING), EVENT_START, target_enabled,
+		STEP_DISABLE, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
+	GO(PROC_CREATE_ISDP, STEP_CREATE),
+	GO(PROC_ENABLE_PROFILE, STEP_ENABLE),
+	GO(PROC_DISABLE_PROFILE, STEP_DISABLE),
+	GO(PROC_DELETE_PROFILE, STEP_DELETE),
+	GO(PROC_SET_FALLBACK_ATTRIBUTE, STEP_SET_FALLBACK),
+	GO(PROC_AUDIT_EIS, STEP_AUDIT),
+	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
+
+	/* an answer that is none yet */
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR, por_unfinished,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card announced its answer"},
+
+	/* counter too low on the first sending: ours is behind */
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR, por_low_first,
+		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is ahead of ours"},
+
+	/* too low on a later one: the card has had it, its answer was lost */
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_low_again,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_SUCCESS, NULL, NULL,
+	"confirmed; what the card deleted is unknown"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_low_again,
+		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the audit's answer was lost: asked again"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low_again,
+		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card had the command before: outcome unknown, asking"},
+
+	/* a confirmation that the card refuses for its security changes nothing any more */
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the confirmation"},
+
+	/* security errors: the card has not executed anything */
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card refused the audit"},
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, STAGE_FINISHED, SET_WARNED, DROP | END, STATUS_WITHWARNING, "8.4", "4.2",
+	"the automatic delete was refused"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_blocked,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card's counter is blocked: a new key set is needed"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_memory,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "4.8",
+	"the card has no memory for the message"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the packet"},
+
+	/* CreateISDP */
+	{F(PROC_CREATE_ISDP), S(STEP_CREATE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_ADD_TARGET | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_CREATE_ISDP), S(STEP_CREATE), G(STAGE_SENDING), EVENT_POR, sw_memory,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "4.8",
+	"the eUICC has not enough memory"},
+
+	/* the card does what was asked, and will tell what came of it */
+	{CARD_SAID, SWITCHES, G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_NOTIFICATION, 0, DROP, STATUS_RUNNING, NULL, NULL, NULL},
+
+	/* DeleteProfile */
+	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_TARGET | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_POR, sw_gone,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_TARGET | END, STATUS_WITHWARNING, "8.3.1", "3.9",
+	"the ISD-P was not on the card any more"},
+
+	/* SetFallBackAttribute */
+	{F(PROC_SET_FALLBACK_ATTRIBUTE), S(STEP_SET_FALLBACK), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_MOVE_FALLBACK | END, STATUS_SUCCESS, NULL, NULL, NULL},
+
+	/* POL2's automatic delete: the switch itself is done, so no failure any more */
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_LEFT | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, sw_gone,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_LEFT | END, STATUS_SUCCESS, NULL, NULL, NULL},
+
+	/* done, but nobody says how: ask */
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_none,
+		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card's answer does not say what became of the command"},
+
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, SET_WARNED, DROP | END, STATUS_WITHWARNING, "8.4", "4.2",
+	"the automatic delete failed"},
+
+	/* refusals of the card */
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_pol1,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.2.2", "3.8", "POL1 forbids it"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_gone,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_FAILED, "8.3.1", "3.9",
+	"the card knows no such ISD-P"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_conditions,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_FAILED, "8.2.1", "1.2",
+	"the profile's state on the card does not allow it"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the command"},
+
+	/* audits, asked for or in doubt */
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, audit_told_no_doubt,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FOLLOW_AUDIT | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, nothing_in_doubt,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the audit"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, created_after_all,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_ADD_TARGET | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, enabled_after_all,
+		SAME, STAGE_NOTIFICATION, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT,
+	STATUS_RUNNING, NULL, NULL, "the card did it: its notification is awaited"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, disabled_after_all,
+		SAME, STAGE_NOTIFICATION, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT,
+	STATUS_RUNNING, NULL, NULL, "the card did it: its notification is awaited"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, deleted_after_all,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, fallback_after_all,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_MOVE_FALLBACK | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, auto_deleted_after_all,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_LEFT | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, auto_delete_not_done,
+		SAME, STAGE_FINISHED, END_DOUBT | SET_WARNED, DROP | EFFECT_FOLLOW_AUDIT | END,
+	STATUS_WITHWARNING, "8.4", "4.2", "the automatic delete failed"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, audit_told,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | END,
+	STATUS_FAILED, "8.4", "4.2", "the audit shows that the card did not do it"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, always,
+		STEP_AUDIT, STAGE_SENDING, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card refused the audit"},
+
+	/* the card has taken the confirmation */
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, rolled_back,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_FAILED, "8.2.1", "4.2",
+	"the card rolled the change back"},
+	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, target_gone,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
+		STEP_DELETE, STAGE_SENDING, 0, DROP | EFFECT_DROP_DELETED | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, auto_delete,
+		STEP_AUTO_DELETE, STAGE_SENDING, 0, DROP | EFFECT_DROP_DELETED | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
+	STATUS_WITHWARNING, "8.4", "4.2", "whether the card took the confirmation is unknown"},
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
+
+	/* anybody can send an answer in the clear: look again sooner, believe nothing */
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR_UNAUTHENTICATED, always,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"an unauthenticated answer came"},
+
+	/* notifications that an operation awaits */
+	{CARD_SAID, SWITCHES | S(STEP_AUDIT), RUNNING, EVENT_NOTIFICATION, switched_as_asked,
+		STEP_CONFIRM, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, NULL},
+	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_NOTIFICATION, switched_otherwise,
+		STEP_CONFIRM, STAGE_SENDING, SET_FAILED, DROP | EFFECT_FOLLOW | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, "the card is not where it was asked to be"},
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_NOTIFICATION, went_back,
+		STEP_CONFIRM, STAGE_SENDING, SET_FAILED, DROP | EFFECT_FOLLOW | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, "the card did not wait for the confirmation"},
+	{ANY_FUNCTION, ANY_STEP, RUNNING | G(STAGE_WAITING), EVENT_NOTIFICATION, always,
+		SAME, SAME, 0, EFFECT_SPONTANEOUS, STATUS_RUNNING, NULL, NULL, NULL},
+
+	/* a duplicate says that the confirmation has not arrived */
+	{ANY_FUNCTION, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_NOTIFICATION_AGAIN, always,
+		SAME, SAME, 0, EFFECT_HASTEN, STATUS_RUNNING, NULL, NULL, NULL},
+
+	/* the SMSC's no: final only if no copy can be on its way */
+	{ANY_FUNCTION, S(STEP_CONFIRM) | S(STEP_AUDIT) | S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_REFUSED, always,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the SMSC refused the message"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_REFUSED, never_sent,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "5.1",
+	"the SMSC refused the message"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_REFUSED, always,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the SMSC refused the message, an earlier copy may arrive"},
+
+	/* the validity period is over */
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_WAITING), EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, 0, END, STATUS_EXPIRED, "1.6", "5.3",
+	"its turn did not come in time; nothing was sent"},
+	{F(PROC_AUDIT_EIS) | F(PROC_CONFIRM_NOTIFICATION), ANY_STEP, RUNNING, EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"the card did not answer in time"},
+	{CARD_SAID, S(STEP_AUTO_DELETE), RUNNING, EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
+	STATUS_WITHWARNING, "1.6", "5.3", "the automatic delete was not answered in time"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"not sent in time; nothing was done"},
+	{CARD_SAID, ANY_STEP, RUNNING, EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_EXPIRED, "1.6", "5.3",
+	"the outcome is unknown: the card is asked"},
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+ProcedureResult
+procedure(const Operation *op, const ProcedureEvent *ev)
+{
+	ProcedureResult result = {*op, 0, STATUS_RUNNING, NULL, NULL, NULL};
+
+	for (size_t i = 0; i < ROWS; i++)
+	{
+		const Row  *row = &rows[i];
+
+		if (!(row->functions & F(op->function)) || !(row->steps & S(op->step)) ||
+			!(row->stages & G(op->stage)) || row->event != ev->kind ||
+			!row->when(op, ev))
+			continue;
+
+		if (row->flags & SET_FAILED)
+			result.operation.failed = true;
+		else if (row->effects & EFFECT_FOLLOW)
+			result.operation.failed = false;
+		if (row->flags & SET_WARNED)
+			result.operation.warned = true;
+		if (row->flags & SET_DOUBT)
+			result.operation.doubt = op->step;
+		else if (row->flags & END_DOUBT)
+		{
+			result.operation.step = op->doubt;
+			result.operation.doubt = STEP_NONE;
+		}
+		else if (row->step != SAME && row->step != STEP_AUDIT)
+			result.operation.doubt = STEP_NONE;
+		if (row->step != SAME)
+			result.operation.step = (ProcedureStep) row->step;
+		if (row->stage != SAME)
+			result.operation.stage = (ProcedureStage) row->stage;
+		result.effects = row->effects;
+		result.status = row->status;
+		result.subject = row->subject;
+		result.reason = row->reason;
+		result.because = row->because;
+		return result;
+	}
+	return result;
+}
+
+bool
+procedure_exclusive(ProcedureFunction function)
+{
+	return function != PROC_CONFIRM_NOTIFICATION;
+}
+
+/*
+ * 2^8, 2^16, 2^24, 2^32: four messages find any counter that is not within a
+ * few steps of its end, and the 2^40 values last for two hundred such searches.
+ */
+uint64_t
+procedure_resync_distance(int resyncs)
+{
+	if (resyncs < 0)
+		resyncs = 0;
+	if (resyncs >= PROCEDURE_MAX_RESYNCS)
+		resyncs = PROCEDURE_MAX_RESYNCS - 1;
+	return UINT64_C(1) << (8 * (resyncs + 1));
+}
+
+/* ---- names ---- */
+
+static const char *const function_names[PROCEDURE_FUNCTIONS] = {
+	"create_isdp", "enable_profile", "disable_profile", "delete_profile",
+	"set_fallback_attribute", "audit_eis", "confirm_notification"
+};
+static const char *const step_names[PROCEDURE_STEPS] = {
+	NULL, "create", "enable", "disable", "delete", "set_fallback", "audit",
+	"confirm", "auto_delete"
+};
+static const char *const stage_names[PROCEDURE_STAGES] = {
+	"waiting", "sending", "notification", "finished"
+};
+static const char *const event_names[PROCEDURE_EVENTS] = {
+	"start", "por", "por_unauthenticated", "notification",
+	"notification_again", "refused", "deadline"
+};
+static const char *const status_names[] = {
+	NULL, "EXECUTED_SUCCESS", "EXECUTED_WITHWARNING", "FAILED", "EXPIRED"
+};
+static const char *const effect_names[PROCEDURE_EFFECTS] = {
+	"drop_packet", "follow", "spontaneous", "drop_deleted", "follow_audit",
+	"add_target", "remove_target", "remove_left", "move_fallback", "resync",
+	"send", "hasten", "retry_later", "audit", "finish"
+};
+
+static int
+find_name(const char *const *names, int count, const char *name)
+{
+	for (int i = 0; i < count; i++)
+		if (names[i] != NULL && strcmp(names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+#define NAME_FUNCTIONS(noun, type, names, count) \
+const char * \
+procedure_##noun##_name(type value) \
+{ \
+	return (unsigned) value < (count) ? names[value] : NULL; \
+} \
+bool \
+procedure_##noun##_parse(const char *name, type *value) \
+{ \
+	int			i = find_name(names, count, name); \
+	if (i < 0) \
+		return false; \
+	*value = (type) i; \
+	return true; \
+}
+
+NAME_FUNCTIONS(function, ProcedureFunction, function_names, PROCEDURE_FUNCTIONS)
+NAME_FUNCTIONS(step, ProcedureStep, step_names, PROCEDURE_STEPS)
+NAME_FUNCTIONS(stage, ProcedureStage, stage_names, PROCEDURE_STAGES)
+NAME_FUNCTIONS(event, ProcedureEventKind, event_names, PROCEDURE_EVENTS)
+
+const char *
+procedure_status_name(ProcedureStatus status)
+{
+	return (unsigned) status <= STATUS_EXPIRED ? status_names[status] : NULL;
+}
+
+const char *
+procedure_effect_name(int bit)
+{
+	return bit >= 0 && bit < PROCEDURE_EFFECTS ? effect_names[bit] : NULL;
+}
