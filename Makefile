@@ -1,0 +1,105 @@
+# smsr: an SM-SR of GSMA SGP.02 as a PostgreSQL extension
+#
+# make, make install, make installcheck as with any PGXS module; "make test"
+# runs every suite there is in throw-away clusters.
+
+EXTENSION = smsr
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" smsr.control)
+
+MODULE_big = smsr
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/core/*.c) $(wildcard src/pg/*.c)))
+
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DATA = $(sort $(wildcard src/sql/updates/*.sql))
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=$(EXTENSION)
+
+specs = $(sort $(wildcard test/isolation/specs/*.spec))
+ifneq ($(specs),)
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(specs))
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
+endif
+
+# initdb, and so every TAP test, refuses to run as root
+taps = $(sort $(wildcard test/t/*.pl))
+ifneq ($(taps),)
+ifneq ($(shell id -u),0)
+TAP_TESTS = 1
+PROVE_TESTS = $(taps)
+else
+installcheck: no-tap-as-root
+endif
+endif
+
+EXTRA_CLEAN = build
+
+# Bitcode would need the very clang that the server was built with, and gains
+# nothing for functions that spend their time in libcrypto.
+override with_llvm = no
+
+PG_CONFIG ?= pg_config
+
+# -isystem: the warnings below are for our code, not for the server's headers
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) \
+	$(shell xml2-config --cflags 2>/dev/null || pkg-config --cflags libxml-2.0)
+PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wshadow \
+	-Wno-unused-parameter -Werror=implicit-function-declaration
+# clang complains about gcc's options, which the server's CFLAGS carry
+ifneq (,$(findstring clang,$(CC)))
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+endif
+SHLIB_LINK = -lcrypto -lxml2
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+
+# pgxs.mk's "all" has to stay the first target
+all:
+
+include $(PGXS)
+
+# Names of core are short, and a backend loads modules into one name space.
+# (PostgreSQL 16 hides the rest too; in 15 PG_FUNCTION_INFO_V1 does not mark a
+# function for export, so that hiding all would hide the SQL functions.)
+src/core/%.o: override CFLAGS += -fvisibility=hidden
+
+src/pg/smsr.o: override CPPFLAGS += -DSMSR_VERSION=\"$(EXTVERSION)\"
+src/pg/smsr.o: smsr.control
+
+# PGXS knows no header dependencies; the whole house compiles in seconds
+$(OBJS): $(wildcard src/core/*.h src/pg/*.h) Makefile
+
+$(EXTENSION)--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql)) smsr.control
+	cat $(filter %.sql,$^) > $@.tmp
+	mv $@.tmp $@
+
+-include gateway/gateway.mk
+-include test/core/core.mk
+-include test/fuzz/fuzz.mk
+-include test/euicc/euicc.mk
+
+.PHONY: test bench demo checkver ack no-tap-as-root
+
+test:
+	test/run.sh
+
+bench:
+	bench/run.sh
+
+demo:
+	demo/run.sh
+
+# The version is written in three files for people and tools; they must agree
+checkver:
+	@for f in META.json CHANGELOG.md; do \
+		grep -qF '$(EXTVERSION)' $$f || { echo "$$f does not know version $(EXTVERSION) of smsr.control" >&2; exit 1; }; \
+	done
+	@grep -q '"version": "$(EXTVERSION)"' META.json || { echo "META.json has another version" >&2; exit 1; }
+	@sed -n '/^## /{p;q}' CHANGELOG.md | grep -qF '## $(EXTVERSION) ' || { echo "CHANGELOG.md begins with another version" >&2; exit 1; }
+
+# Accept what the last installcheck printed
+ack:
+	cp results/*.out expected/
+
+no-tap-as-root:
+	@echo "TAP tests are left out: they do not run as root"

@@ -1,0 +1,34 @@
+/*
+ * guc.h
+ *		Configuration parameters; smsr.c defines and explains them.
+ */
+#ifndef SMSR_GUC_H
+#define SMSR_GUC_H
+
+typedef enum SmsrDeleteEnabled
+{
+	SMSR_DELETE_DISABLE_FIRST,
+	SMSR_DELETE_REFUSE
+} SmsrDeleteEnabled;
+
+typedef enum SmsrEumSignature
+{
+	SMSR_EUM_SIGNATURE_UNCHECKED
+} SmsrEumSignature;
+
+extern int	smsr_shard;
+extern char *smsr_smsr_id;
+extern char *smsr_kek_file;
+extern int	smsr_default_validity;	/* seconds */
+extern int	smsr_max_segments;
+extern int	smsr_retry_initial; /* seconds */
+extern int	smsr_retry_max;		/* seconds */
+extern int	smsr_tp_pid;
+extern int	smsr_tp_dcs;
+extern char *smsr_spi;			/* four hexadecimal digits */
+extern uint8 smsr_spi1;			/* the same as octets */
+extern uint8 smsr_spi2;
+extern int	smsr_delete_enabled;	/* SmsrDeleteEnabled */
+extern int	smsr_eum_signature; /* SmsrEumSignature */
+
+#endif							/* SMSR_GUC_H */

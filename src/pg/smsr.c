@@ -1,0 +1,228 @@
+/*
+ * smsr.c
+ *		Module load and configuration parameters.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "pg/guc.h"
+#include "utils/guc.h"
+
+#if PG_VERSION_NUM >= 180000
+PG_MODULE_MAGIC_EXT(.name = "smsr", .version = SMSR_VERSION);
+#else
+PG_MODULE_MAGIC;
+#endif
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/*
+ * smsr.shard: number of this database among those that share a fleet.  It is
+ * the low ten bits of every id, so two shards must never have the same one.
+ */
+int			smsr_shard = 0;
+
+/*
+ * smsr.smsr_id: object identifier of this SM-SR, as other parties know it.  The
+ * default is of an arc for documentation: an operator sets its own.
+ */
+char	   *smsr_smsr_id = NULL;
+
+/*
+ * smsr.kek_file: where the key encryption key is.  A locator only: a parameter
+ * can be read by too many to hold a key itself.
+ */
+char	   *smsr_kek_file = NULL;
+
+/*
+ * smsr.default_validity: for how long an operation may go on when its caller
+ * gave no validity period.
+ */
+int			smsr_default_validity = 24 * 60 * 60;
+
+/*
+ * smsr.max_segments: short messages that one packet may take.  Cards keep only
+ * so many parts, five being a common limit.
+ */
+int			smsr_max_segments = 5;
+
+/*
+ * smsr.retry_initial, smsr.retry_max: wait before the first re-transmission of
+ * a packet that nobody answers, and the longest that the growing wait becomes.
+ */
+int			smsr_retry_initial = 60;
+int			smsr_retry_max = 60 * 60;
+
+/*
+ * smsr.tp_pid, smsr.tp_dcs: protocol identifier and coding scheme of messages
+ * to cards: (U)SIM data download, 8 bit class 2 (TS 31.115 clause 4).  Some
+ * SMSCs want another coding.
+ */
+int			smsr_tp_pid = 0x7F;
+int			smsr_tp_dcs = 0xF6;
+
+/*
+ * smsr.spi: both octets of the security parameters of commands.  The default
+ * asks for CC, ciphering and a rising counter, and for a response that is
+ * secured likewise and comes by SMS-SUBMIT (TS 102 225 clause 5.1.1).
+ */
+char	   *smsr_spi = NULL;
+uint8		smsr_spi1 = 0;
+uint8		smsr_spi2 = 0;
+
+/*
+ * smsr.delete_enabled: what deleting an enabled profile does: disable it first,
+ * or refuse.
+ */
+int			smsr_delete_enabled = SMSR_DELETE_DISABLE_FIRST;
+
+static const struct config_enum_entry delete_enabled_options[] = {
+	{"disable_first", SMSR_DELETE_DISABLE_FIRST, false},
+	{"refuse", SMSR_DELETE_REFUSE, false},
+	{NULL, 0, false}
+};
+
+/*
+ * smsr.eum_signature: what becomes of the EUM's signature of an EIS.  It is
+ * kept but not verified yet; the parameter says so to whoever asks, and gets
+ * stricter values together with verification.
+ */
+int			smsr_eum_signature = SMSR_EUM_SIGNATURE_UNCHECKED;
+
+static const struct config_enum_entry eum_signature_options[] = {
+	{"unchecked", SMSR_EUM_SIGNATURE_UNCHECKED, false},
+	{NULL, 0, false}
+};
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static bool
+check_spi(char **newval, void **extra, GucSource source)
+{
+	const char *spi = *newval;
+
+	if (strlen(spi) != 4 ||
+		hex_digit(spi[0]) < 0 || hex_digit(spi[1]) < 0 ||
+		hex_digit(spi[2]) < 0 || hex_digit(spi[3]) < 0)
+	{
+		GUC_check_errdetail("The security parameter indicator is four hexadecimal digits.");
+		return false;
+	}
+	return true;
+}
+
+static void
+assign_spi(const char *newval, void *extra)
+{
+	smsr_spi1 = (uint8) (hex_digit(newval[0]) << 4 | hex_digit(newval[1]));
+	smsr_spi2 = (uint8) (hex_digit(newval[2]) << 4 | hex_digit(newval[3]));
+}
+
+/* The form that smsr.party asks of an object identifier. */
+static bool
+check_smsr_id(char **newval, void **extra, GucSource source)
+{
+	const char *p = *newval;
+	int			arcs = 0;
+
+	if (p[0] >= '0' && p[0] <= '2' && p[1] == '.')
+	{
+		for (p++; *p == '.'; arcs++)
+		{
+			size_t		digits = strspn(p + 1, "0123456789");
+
+			if (digits == 0 || (digits > 1 && p[1] == '0'))
+				break;
+			p += 1 + digits;
+		}
+	}
+	if (arcs == 0 || *p != '\0')
+	{
+		GUC_check_errdetail("An object identifier is numbers joined by dots, such as 1.3.6.1.4.1.99999.9.");
+		return false;
+	}
+	return true;
+}
+
+void
+_PG_init(void)
+{
+	DefineCustomIntVariable("smsr.shard",
+							"Number of this database among those that share a fleet.",
+							"It is part of every id: no two shards may have the same.",
+							&smsr_shard, 0, 0, 1023,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("smsr.smsr_id",
+							   "Object identifier of this SM-SR.",
+							   NULL,
+							   &smsr_smsr_id, "1.3.6.1.4.1.99999.9",
+							   PGC_SIGHUP, 0, check_smsr_id, NULL, NULL);
+	DefineCustomStringVariable("smsr.kek_file",
+							   "File that holds the key encryption key.",
+							   "Card keys can not be opened without it.",
+							   &smsr_kek_file, "",
+							   PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.default_validity",
+							"Validity period of operations that are requested without one.",
+							NULL,
+							&smsr_default_validity, 24 * 60 * 60, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.max_segments",
+							"Most short messages that one packet may take.",
+							NULL,
+							&smsr_max_segments, 5, 1, 32,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.retry_initial",
+							"Wait before the first re-transmission of an unanswered packet.",
+							NULL,
+							&smsr_retry_initial, 60, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.retry_max",
+							"Longest wait between re-transmissions.",
+							NULL,
+							&smsr_retry_max, 60 * 60, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.tp_pid",
+							"TP-PID of short messages to cards.",
+							NULL,
+							&smsr_tp_pid, 0x7F, 0, 255,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.tp_dcs",
+							"TP-DCS of short messages to cards.",
+							NULL,
+							&smsr_tp_dcs, 0xF6, 0, 255,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("smsr.spi",
+							   "Security parameter indicator of command packets, in hexadecimal.",
+							   NULL,
+							   &smsr_spi, "1639",
+							   PGC_SUSET, 0, check_spi, assign_spi, NULL);
+	DefineCustomEnumVariable("smsr.delete_enabled",
+							 "What deleting an enabled profile does.",
+							 NULL,
+							 &smsr_delete_enabled, SMSR_DELETE_DISABLE_FIRST,
+							 delete_enabled_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("smsr.eum_signature",
+							 "What becomes of the EUM's signature of an EIS.",
+							 "In this version it is kept and not verified.",
+							 &smsr_eum_signature, SMSR_EUM_SIGNATURE_UNCHECKED,
+							 eum_signature_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("smsr");
+}
