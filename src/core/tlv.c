@@ -20,12 +20,37 @@ take(TlvReader *r, const char *field, uint32_t tag, size_t header_end,
 	return true;
 }
 
+/* A definite BER length at pos, and the value that it counts. */
+static bool
+take_after_length(TlvReader *r, const char *field, uint32_t tag, size_t pos,
+				  SmsrTlv *tlv, SmsrError *error)
+{
+	size_t		len;
+
+	if (pos >= r->len)
+		return smsr_fail(error, SMSR_TRUNCATED, field, r->pos, "a length");
+	len = r->data[pos++];
+	if (len >= 0x80)
+	{
+		size_t		octets = len & 0x7F;
+
+		if (octets < 1 || octets > 3)
+			return smsr_fail(error, SMSR_BAD_LENGTH, field, r->pos,
+							 "a definite length of 1 to 4 octets");
+		if (octets > r->len - pos)
+			return smsr_fail(error, SMSR_TRUNCATED, field, r->pos,
+							 "all octets of the length");
+		for (len = 0; octets > 0; octets--)
+			len = len << 8 | r->data[pos++];
+	}
+	return take(r, field, tag, pos, len, tlv, error);
+}
+
 bool
 tlv_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error)
 {
 	size_t		pos = r->pos;
 	uint32_t	tag;
-	size_t		len;
 
 	if (tlv_at_end(r))
 		return smsr_fail(error, SMSR_TRUNCATED, field, r->pos, "a tag");
@@ -49,23 +74,27 @@ tlv_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error)
 		}
 	}
 
-	if (pos >= r->len)
-		return smsr_fail(error, SMSR_TRUNCATED, field, r->pos, "a length");
-	len = r->data[pos++];
-	if (len >= 0x80)
-	{
-		size_t		octets = len & 0x7F;
+	return take_after_length(r, field, tag, pos, tlv, error);
+}
 
-		if (octets < 1 || octets > 3)
-			return smsr_fail(error, SMSR_BAD_LENGTH, field, r->pos,
-							 "a definite length of 1 to 4 octets");
-		if (octets > r->len - pos)
+bool
+comprehension_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error)
+{
+	size_t		pos = r->pos;
+	uint32_t	tag;
+
+	if (tlv_at_end(r))
+		return smsr_fail(error, SMSR_TRUNCATED, field, r->pos, "a tag");
+	tag = r->data[pos++];
+	if (tag == 0x7F)
+	{
+		if (r->len - pos < 2)
 			return smsr_fail(error, SMSR_TRUNCATED, field, r->pos,
-							 "all octets of the length");
-		for (len = 0; octets > 0; octets--)
-			len = len << 8 | r->data[pos++];
+							 "all octets of the tag");
+		tag = tag << 16 | get_u16(r->data + pos);
+		pos += 2;
 	}
-	return take(r, field, tag, pos, len, tlv, error);
+	return take_after_length(r, field, tag, pos, tlv, error);
 }
 
 bool

@@ -46,6 +46,13 @@ extern bool tlv_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *e
 /* The same for a DGI: two octets of identifier, one of length or FF + two. */
 extern bool dgi_read(TlvReader *r, const char *field, SmsrTlv *dgi, SmsrError *error);
 
+/*
+ * The same for a COMPREHENSION-TLV (TS 102 223 clause 7.1.1): a tag of one
+ * octet, or 7F and two more.  The comprehension bit stays in the tag.
+ */
+extern bool comprehension_read(TlvReader *r, const char *field, SmsrTlv *tlv,
+							   SmsrError *error);
+
 /* First object with this tag directly inside value; false if there is none. */
 extern bool tlv_find(SmsrBytes value, uint32_t tag, SmsrTlv *tlv);
 
