@@ -1,0 +1,674 @@
+/*
+ * es5.c
+ *		The commands of ES5, SM-SR to ISD-R (SGP.02 clause 4.1.1), as C-APDUs,
+ *		and what their answers mean.
+ */
+#include "es5.h"
+
+#define CLA				0x80
+#define INS_DELETE		0xE4
+#define INS_GET_DATA	0xCA
+#define INS_GET_STATUS	0xF2
+#define INS_INSTALL		0xE6
+#define INS_STORE_DATA	0xE2
+
+/* GlobalPlatform Card Specification: for install and make selectable */
+#define INSTALL_P1		0x0C
+/* last block, DGI format; with b1 a response is expected */
+#define STORE_LAST_DGI	0x88
+#define STORE_RESPONSE	0x01
+/* delete the object and what relates to it */
+#define DELETE_P2		0x40
+/* applications and security domains, in TLV */
+#define STATUS_P1		0x40
+#define STATUS_P2		0x02
+
+#define TAG_AID					0x4F
+#define TAG_TAG_LIST			0x5C
+#define TAG_DELETE_TOKEN		0x9E
+#define TAG_SEQUENCE			0x4E
+#define TAG_SMS_ADDRESSING		0xA3
+#define TAG_ADDRESS				0x81
+#define TAG_SYSTEM_PARAMETERS	0xEF
+#define TAG_GRANTED_MEMORY		0x83
+#define TAG_ISDP				0xE3
+#define TAG_LCS					0x9F70
+#define TAG_FALLBACK			0x53
+#define TAG_ALLOCATED			0x8F
+#define TAG_REMAINING			0x91
+#define TAG_RESOURCES			0xFF21
+#define TAG_APPLICATIONS		0x81
+#define TAG_FREE_NVM			0x82
+#define TAG_FREE_RAM			0x83
+#define TAG_DELETED				0x80
+
+/* Privileges of an ISD-P: security domain, trusted path, authorised management */
+static const uint8_t isdp_privileges[] = {0x80, 0xC0, 0x00};
+
+/* Its parameters: SCP03 with option i = 70 */
+static const uint8_t isdp_scp03[] = {0xC9, 0x04, 0x81, 0x02, 0x03, 0x70};
+
+bool
+sw_is_success(uint16_t sw)
+{
+	return sw == SW_OK || sw >> 8 == 0x61 || sw >> 8 == 0x9F;
+}
+
+static void
+put_header(SmsrWriter *w, uint8_t ins, uint8_t p1, uint8_t p2)
+{
+	put_u8(w, CLA);
+	put_u8(w, ins);
+	put_u8(w, p1);
+	put_u8(w, p2);
+}
+
+static void
+put_aid(SmsrWriter *w, const SmsrAid *aid)
+{
+	put_tlv(w, TAG_AID, aid->octets, aid->len);
+}
+
+static size_t
+aid_tlv_len(const SmsrAid *aid)
+{
+	return 2u + aid->len;
+}
+
+static void
+put_lv(SmsrWriter *w, const void *data, size_t len)
+{
+	put_u8(w, (uint8_t) len);
+	put_bytes(w, data, len);
+}
+
+void
+es5_write_create_isdp(SmsrWriter *w, const SmsrAid *loadfile, const SmsrAid *module,
+					  const SmsrAid *isdp, uint32_t memory)
+{
+	/* GlobalPlatform Card Specification: above 32767 it takes four octets */
+	const size_t memory_len = memory == 0 ? 0 : memory <= 0x7FFF ? 2 : 4;
+	const size_t parameters_len = sizeof(isdp_scp03) +
+		(memory_len == 0 ? 0 : 4 + memory_len);
+
+	put_header(w, INS_INSTALL, INSTALL_P1, 0x00);
+	put_u8(w, (uint8_t) (3 + loadfile->len + module->len + isdp->len +
+						 1 + sizeof(isdp_privileges) + 1 + parameters_len + 1));
+	put_lv(w, loadfile->octets, loadfile->len);
+	put_lv(w, module->octets, module->len);
+	put_lv(w, isdp->octets, isdp->len);
+	put_lv(w, isdp_privileges, sizeof(isdp_privileges));
+	put_u8(w, (uint8_t) parameters_len);
+	put_bytes(w, isdp_scp03, sizeof(isdp_scp03));
+	if (memory_len > 0)
+	{
+		put_tlv_header(w, TAG_SYSTEM_PARAMETERS, 2 + memory_len);
+		put_tlv_header(w, TAG_GRANTED_MEMORY, memory_len);
+		if (memory_len == 2)
+			put_u16(w, (uint16_t) memory);
+		else
+			put_u32(w, memory);
+	}
+	put_u8(w, 0x00);			/* no install token */
+	put_u8(w, 0x00);			/* Le */
+}
+
+/* A DGI with nothing but an AID in it; such commands have no answer data. */
+static void
+store_aid(SmsrWriter *w, uint16_t dgi, const SmsrAid *isdp)
+{
+	put_header(w, INS_STORE_DATA, STORE_LAST_DGI, 0x00);
+	put_u8(w, (uint8_t) (3 + aid_tlv_len(isdp)));
+	put_dgi_header(w, dgi, aid_tlv_len(isdp));
+	put_aid(w, isdp);
+}
+
+void
+es5_write_enable(SmsrWriter *w, const SmsrAid *isdp)
+{
+	store_aid(w, ES5_DGI_ENABLE, isdp);
+}
+
+void
+es5_write_disable(SmsrWriter *w, const SmsrAid *isdp)
+{
+	store_aid(w, ES5_DGI_DISABLE, isdp);
+}
+
+void
+es5_write_set_fallback(SmsrWriter *w, const SmsrAid *isdp)
+{
+	store_aid(w, ES5_DGI_FALLBACK, isdp);
+}
+
+void
+es5_write_delete(SmsrWriter *w, const SmsrAid *isdp)
+{
+	put_header(w, INS_DELETE, 0x00, DELETE_P2);
+	put_u8(w, (uint8_t) aid_tlv_len(isdp));
+	put_aid(w, isdp);
+	put_u8(w, 0x00);
+}
+
+void
+es5_write_confirm(SmsrWriter *w, uint16_t sequence)
+{
+	put_header(w, INS_STORE_DATA, STORE_LAST_DGI | STORE_RESPONSE, 0x00);
+	put_u8(w, 7);
+	put_dgi_header(w, ES5_DGI_CONFIRM, 4);
+	put_tlv_header(w, TAG_SEQUENCE, 2);
+	put_u16(w, sequence);
+	put_u8(w, 0x00);
+}
+
+void
+es5_write_get_status(SmsrWriter *w, const SmsrAid *isdp)
+{
+	/* the answer has the memory objects only if they are asked for */
+	static const uint8_t tags[] = {
+		TAG_AID, TAG_LCS >> 8, TAG_LCS & 0xFF, TAG_FALLBACK, TAG_ALLOCATED, TAG_REMAINING
+	};
+	const size_t aid_len = isdp == NULL ? 0 : isdp->len;
+
+	put_header(w, INS_GET_STATUS, STATUS_P1, STATUS_P2);
+	put_u8(w, (uint8_t) (2 + aid_len + 2 + sizeof(tags)));
+	put_tlv(w, TAG_AID, isdp == NULL ? NULL : isdp->octets, aid_len);
+	put_tlv(w, TAG_TAG_LIST, tags, sizeof(tags));
+	put_u8(w, 0x00);
+}
+
+void
+es5_write_get_resources(SmsrWriter *w)
+{
+	put_header(w, INS_GET_DATA, TAG_RESOURCES >> 8, TAG_RESOURCES & 0xFF);
+	put_u8(w, 0x00);
+}
+
+void
+es5_write_addressing_sms(SmsrWriter *w, SmsrBytes address)
+{
+	/* an Lc of one octet: DGI, A3 and 81 with lengths of one octet each */
+	if (address.len > 0x7F - 2)
+	{
+		w->overflow = true;
+		return;
+	}
+	put_header(w, INS_STORE_DATA, STORE_LAST_DGI, 0x00);
+	put_u8(w, (uint8_t) (3 + 2 + 2 + address.len));
+	put_dgi_header(w, ES5_DGI_ADDRESSING, 2 + 2 + address.len);
+	put_tlv_header(w, TAG_SMS_ADDRESSING, 2 + address.len);
+	put_tlv(w, TAG_ADDRESS, address.data, address.len);
+}
+
+/*
+ * A reader of one part of an input whose errors still count from the input's
+ * beginning.
+ */
+static TlvReader
+inside(SmsrBytes input, SmsrBytes part)
+{
+	TlvReader	r = tlv_reader(input);
+
+	r.pos = part.len == 0 ? input.len : (size_t) (part.data - input.data);
+	r.len = part.len == 0 ? input.len : r.pos + part.len;
+	return r;
+}
+
+static size_t
+offset_in(SmsrBytes input, SmsrBytes part)
+{
+	return (size_t) (part.data - input.data);
+}
+
+/* An object of the reader, which must have this tag. */
+static bool
+read_tag(TlvReader *r, uint32_t tag, const char *field, SmsrTlv *tlv,
+		 const char *expected, SmsrError *error)
+{
+	if (!tlv_read(r, field, tlv, error))
+		return false;
+	if (tlv->tag != tag)
+		return smsr_fail(error, SMSR_BAD_VALUE, field, tlv->offset, expected);
+	return true;
+}
+
+static bool
+read_aid(SmsrTlv tlv, SmsrAid *aid, SmsrError *error)
+{
+	if (tlv.value.len < AID_MIN_LEN || tlv.value.len > AID_MAX_LEN)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "AID", tlv.offset, "5 to 16 octets");
+	return aid_from_bytes(tlv.value, aid, error);
+}
+
+/* An unsigned number of 1 to 4 octets. */
+static bool
+read_number(SmsrTlv tlv, const char *field, uint32_t *number, SmsrError *error)
+{
+	if (tlv.value.len < 1 || tlv.value.len > 4)
+		return smsr_fail(error, SMSR_BAD_LENGTH, field, tlv.offset, "1 to 4 octets");
+	*number = 0;
+	for (size_t i = 0; i < tlv.value.len; i++)
+		*number = *number << 8 | tlv.value.data[i];
+	return true;
+}
+
+static bool
+at_end(const TlvReader *r, const char *field, SmsrError *error)
+{
+	if (!tlv_at_end(r))
+		return smsr_fail(error, SMSR_BAD_LENGTH, field, r->pos, "nothing more");
+	return true;
+}
+
+/*
+ * The data field of a short C-APDU (ISO/IEC 7816-4 clause 5.1): no command of
+ * ES5 is longer.
+ */
+static bool
+read_data(SmsrBytes apdu, SmsrBytes *data, SmsrError *error)
+{
+	size_t		lc;
+
+	*data = smsr_bytes(apdu.data + apdu.len, 0);
+	if (apdu.len <= 5)
+		return true;			/* no data, perhaps Le */
+	lc = apdu.data[4];
+	if (lc == 0)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "Lc", 4, "01 to FF");
+	if (lc > apdu.len - 5)
+		return smsr_fail(error, SMSR_TRUNCATED, "Lc", 4,
+						 "no more octets than the APDU has");
+	if (apdu.len - 5 - lc > 1)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "Lc", 4,
+						 "all octets that follow it but Le");
+	*data = smsr_bytes(apdu.data + 5, lc);
+	return true;
+}
+
+/* A value with one octet of length, inside the data field. */
+static bool
+read_lv(TlvReader *r, const char *field, SmsrTlv *value, SmsrError *error)
+{
+	size_t		len;
+
+	if (tlv_at_end(r))
+		return smsr_fail(error, SMSR_TRUNCATED, field, r->pos, "a length");
+	len = r->data[r->pos];
+	if (len > r->len - r->pos - 1)
+		return smsr_fail(error, SMSR_TRUNCATED, field, r->pos,
+						 "as many octets as its length says");
+	value->offset = r->pos;
+	value->value = smsr_bytes(r->data + r->pos + 1, len);
+	r->pos += 1 + len;
+	return true;
+}
+
+static bool
+read_create_isdp(SmsrBytes apdu, Es5Command *command, SmsrError *error)
+{
+	TlvReader	r = inside(apdu, command->data);
+	TlvReader	parameters;
+	SmsrTlv		field;
+
+	if (!read_lv(&r, "load file AID", &field, error) ||
+		!read_aid(field, &command->loadfile, error) ||
+		!read_lv(&r, "module AID", &field, error) ||
+		!read_aid(field, &command->module, error) ||
+		!read_lv(&r, "AID", &field, error) ||
+		!read_aid(field, &command->aid, error) ||
+		!read_lv(&r, "privileges", &field, error) ||
+		!read_lv(&r, "install parameters", &field, error))
+		return false;
+	parameters = inside(apdu, field.value);
+	if (!read_lv(&r, "install token", &field, error) ||
+		!at_end(&r, "install token", error))
+		return false;
+
+	while (!tlv_at_end(&parameters))
+	{
+		TlvReader	system;
+
+		if (!tlv_read(&parameters, "install parameters", &field, error))
+			return false;
+		if (field.tag != TAG_SYSTEM_PARAMETERS)
+			continue;
+		system = inside(apdu, field.value);
+		while (!tlv_at_end(&system))
+		{
+			if (!tlv_read(&system, "system parameters", &field, error))
+				return false;
+			if (field.tag == TAG_GRANTED_MEMORY &&
+				!read_number(field, "granted memory", &command->memory, error))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool
+read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
+{
+	TlvReader	r = inside(apdu, command->data);
+	TlvReader	content;
+	SmsrTlv		dgi;
+	SmsrTlv		tlv;
+	Es5Kind		kind;
+
+	if (!dgi_read(&r, "DGI", &dgi, error))
+		return false;
+	switch (dgi.tag)
+	{
+		case ES5_DGI_ENABLE:
+			kind = ES5_ENABLE_PROFILE;
+			break;
+		case ES5_DGI_DISABLE:
+			kind = ES5_DISABLE_PROFILE;
+			break;
+		case ES5_DGI_FALLBACK:
+			kind = ES5_SET_FALLBACK_ATTRIBUTE;
+			break;
+		case ES5_DGI_ADDRESSING:
+			kind = ES5_UPDATE_ADDRESSING;
+			break;
+		case ES5_DGI_CONFIRM:
+			kind = ES5_CONFIRM_NOTIFICATION;
+			break;
+		default:
+			return true;		/* of another function, or key establishment */
+	}
+	if (!at_end(&r, "DGI", error))
+		return false;
+
+	content = inside(apdu, dgi.value);
+	if (kind == ES5_CONFIRM_NOTIFICATION)
+	{
+		if (!read_tag(&content, TAG_SEQUENCE, "sequence number", &tlv, "tag 4E", error))
+			return false;
+		if (tlv.value.len != 2)
+			return smsr_fail(error, SMSR_BAD_LENGTH, "sequence number", tlv.offset,
+							 "two octets");
+		command->sequence = get_u16(tlv.value.data);
+		if (!at_end(&content, "sequence number", error))
+			return false;
+	}
+	else if (kind == ES5_UPDATE_ADDRESSING)
+	{
+		while (!tlv_at_end(&content))
+		{
+			if (!tlv_read(&content, "addressing parameters", &tlv, error))
+				return false;
+		}
+	}
+	else
+	{
+		if (!read_tag(&content, TAG_AID, "AID", &tlv, "tag 4F", error) ||
+			!read_aid(tlv, &command->aid, error) ||
+			!at_end(&content, "AID", error))
+			return false;
+	}
+	command->kind = kind;
+	return true;
+}
+
+/* Delete and master delete: the token makes the difference. */
+static bool
+read_delete(SmsrBytes apdu, Es5Command *command, SmsrError *error)
+{
+	TlvReader	r = inside(apdu, command->data);
+	SmsrTlv		tlv;
+	Es5Kind		kind = ES5_DELETE_PROFILE;
+
+	if (!read_tag(&r, TAG_AID, "AID", &tlv, "tag 4F", error) ||
+		!read_aid(tlv, &command->aid, error))
+		return false;
+	while (!tlv_at_end(&r))
+	{
+		if (!tlv_read(&r, "object of DELETE", &tlv, error))
+			return false;
+		if (tlv.tag == TAG_DELETE_TOKEN)
+			kind = ES5_MASTER_DELETE;
+	}
+	command->kind = kind;
+	return true;
+}
+
+static bool
+read_get_status(SmsrBytes apdu, Es5Command *command, SmsrError *error)
+{
+	TlvReader	r = inside(apdu, command->data);
+	SmsrTlv		tlv;
+
+	if (!read_tag(&r, TAG_AID, "AID", &tlv, "tag 4F", error))
+		return false;
+	if (tlv.value.len > 0 && !read_aid(tlv, &command->aid, error))
+		return false;
+	while (!tlv_at_end(&r))
+	{
+		if (!tlv_read(&r, "object of GET STATUS", &tlv, error))
+			return false;
+	}
+	command->kind = ES5_GET_STATUS;
+	return true;
+}
+
+bool
+es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error)
+{
+	uint8_t		p1;
+	uint8_t		p2;
+
+	*command = (Es5Command) {0};
+	if (apdu.len < 4)
+		return smsr_fail(error, SMSR_TRUNCATED, "C-APDU", apdu.len, "CLA, INS, P1 and P2");
+	p1 = apdu.data[2];
+	p2 = apdu.data[3];
+
+	/* GlobalPlatform's class, on whatever logical channel */
+	if ((apdu.data[0] & 0x80) == 0)
+		return true;
+
+	switch (apdu.data[1])
+	{
+		case INS_INSTALL:
+			if (p1 != INSTALL_P1)
+				return true;
+			if (!read_data(apdu, &command->data, error) ||
+				!read_create_isdp(apdu, command, error))
+				return false;
+			command->kind = ES5_CREATE_ISDP;
+			return true;
+		case INS_STORE_DATA:
+			if ((p1 & ~STORE_RESPONSE) != STORE_LAST_DGI || p2 != 0x00)
+				return true;
+			return read_data(apdu, &command->data, error) &&
+				read_store_data(apdu, command, error);
+		case INS_DELETE:
+			if (p1 != 0x00 || p2 != DELETE_P2)
+				return true;
+			return read_data(apdu, &command->data, error) &&
+				read_delete(apdu, command, error);
+		case INS_GET_STATUS:
+			if (p1 != STATUS_P1 || p2 != STATUS_P2)
+				return true;
+			return read_data(apdu, &command->data, error) &&
+				read_get_status(apdu, command, error);
+		case INS_GET_DATA:
+			if (p1 != TAG_RESOURCES >> 8 || p2 != (TAG_RESOURCES & 0xFF))
+				return true;
+			if (!read_data(apdu, &command->data, error))
+				return false;
+			command->kind = ES5_GET_RESOURCES;
+			return true;
+		default:
+			return true;
+	}
+}
+
+bool
+es5_next_isdp(TlvReader *r, Es5Isdp *isdp, SmsrError *error)
+{
+	const SmsrBytes input = smsr_bytes(r->data, r->len);
+	TlvReader	content;
+	SmsrTlv		template;
+	SmsrTlv		tlv;
+	bool		has_lcs = false;
+
+	*isdp = (Es5Isdp) {0};
+	if (tlv_at_end(r))
+		return smsr_fail(error, SMSR_OK, NULL, r->pos, NULL);
+	if (!read_tag(r, TAG_ISDP, "ISD-P", &template, "tag E3", error))
+		return false;
+
+	content = inside(input, template.value);
+	while (!tlv_at_end(&content))
+	{
+		if (!tlv_read(&content, "object of ISD-P", &tlv, error))
+			return false;
+		switch (tlv.tag)
+		{
+			case TAG_AID:
+				if (!read_aid(tlv, &isdp->aid, error))
+					return false;
+				break;
+			case TAG_LCS:
+				if (tlv.value.len != 1)
+					return smsr_fail(error, SMSR_BAD_LENGTH, "life cycle state",
+									 tlv.offset, "one octet");
+				isdp->lcs = tlv.value.data[0];
+				has_lcs = true;
+				break;
+			case TAG_FALLBACK:
+				if (tlv.value.len != 1)
+					return smsr_fail(error, SMSR_BAD_LENGTH, "fall-back attribute",
+									 tlv.offset, "one octet");
+				isdp->fallback = (tlv.value.data[0] & 0x01) != 0;
+				break;
+			case TAG_ALLOCATED:
+				if (!read_number(tlv, "allocated memory", &isdp->allocated, error))
+					return false;
+				isdp->has_allocated = true;
+				break;
+			case TAG_REMAINING:
+				if (!read_number(tlv, "remaining memory", &isdp->remaining, error))
+					return false;
+				isdp->has_remaining = true;
+				break;
+			default:
+				break;
+		}
+	}
+	if (isdp->aid.len == 0)
+		return smsr_fail(error, SMSR_TRUNCATED, "ISD-P", template.offset, "an AID, tag 4F");
+	if (!has_lcs)
+		return smsr_fail(error, SMSR_TRUNCATED, "ISD-P", template.offset,
+						 "a life cycle state, tag 9F70");
+	return true;
+}
+
+void
+es5_write_isdp(SmsrWriter *w, const Es5Isdp *isdp)
+{
+	put_tlv_header(w, TAG_ISDP, aid_tlv_len(&isdp->aid) + 4 + 3 +
+				   (isdp->has_allocated ? 6 : 0) + (isdp->has_remaining ? 6 : 0));
+	put_aid(w, &isdp->aid);
+	put_tlv(w, TAG_LCS, &isdp->lcs, 1);
+	put_tlv_header(w, TAG_FALLBACK, 1);
+	put_u8(w, isdp->fallback ? 0x01 : 0x00);
+	if (isdp->has_allocated)
+	{
+		put_tlv_header(w, TAG_ALLOCATED, 4);
+		put_u32(w, isdp->allocated);
+	}
+	if (isdp->has_remaining)
+	{
+		put_tlv_header(w, TAG_REMAINING, 4);
+		put_u32(w, isdp->remaining);
+	}
+}
+
+bool
+es5_read_resources(SmsrBytes data, Es5Resources *resources, SmsrError *error)
+{
+	TlvReader	r = tlv_reader(data);
+	TlvReader	content;
+	SmsrTlv		template;
+	SmsrTlv		tlv;
+	bool		has_applications = false;
+	bool		has_nvm = false;
+	bool		has_ram = false;
+
+	*resources = (Es5Resources) {0};
+	if (!read_tag(&r, TAG_RESOURCES, "card resources", &template, "tag FF21", error) ||
+		!at_end(&r, "card resources", error))
+		return false;
+
+	content = inside(data, template.value);
+	while (!tlv_at_end(&content))
+	{
+		if (!tlv_read(&content, "object of card resources", &tlv, error))
+			return false;
+		switch (tlv.tag)
+		{
+			case TAG_APPLICATIONS:
+				if (!read_number(tlv, "number of applications",
+								 &resources->applications, error))
+					return false;
+				has_applications = true;
+				break;
+			case TAG_FREE_NVM:
+				if (!read_number(tlv, "free memory", &resources->free_nvm, error))
+					return false;
+				has_nvm = true;
+				break;
+			case TAG_FREE_RAM:
+				if (!read_number(tlv, "free RAM", &resources->free_ram, error))
+					return false;
+				has_ram = true;
+				break;
+			default:
+				break;
+		}
+	}
+	if (!has_applications || !has_nvm || !has_ram)
+		return smsr_fail(error, SMSR_TRUNCATED, "card resources", template.offset,
+						 "tags 81, 82 and 83");
+	return true;
+}
+
+void
+es5_write_resources(SmsrWriter *w, const Es5Resources *resources)
+{
+	put_tlv_header(w, TAG_RESOURCES, 3 * 6);
+	put_tlv_header(w, TAG_APPLICATIONS, 4);
+	put_u32(w, resources->applications);
+	put_tlv_header(w, TAG_FREE_NVM, 4);
+	put_u32(w, resources->free_nvm);
+	put_tlv_header(w, TAG_FREE_RAM, 4);
+	put_u32(w, resources->free_ram);
+}
+
+bool
+es5_deleted_reader(SmsrBytes data, TlvReader *r, SmsrError *error)
+{
+	SmsrTlv		list;
+
+	*r = tlv_reader(data);
+	if (data.len == 0)
+		return true;
+	if (!read_tag(r, TAG_DELETED, "deleted profiles", &list, "tag 80", error) ||
+		!at_end(r, "deleted profiles", error))
+		return false;
+	r->pos = offset_in(data, list.value);
+	return true;
+}
+
+bool
+es5_next_deleted(TlvReader *r, SmsrAid *aid, SmsrError *error)
+{
+	SmsrTlv		tlv;
+
+	if (tlv_at_end(r))
+		return smsr_fail(error, SMSR_OK, NULL, r->pos, NULL);
+	return read_tag(r, TAG_AID, "AID", &tlv, "tag 4F", error) &&
+		read_aid(tlv, aid, error);
+}
