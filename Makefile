@@ -51,12 +51,20 @@ PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
 endif
 SHLIB_LINK = -lcrypto -lxml2
 
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 # pgxs.mk's "all" has to stay the first target
 all:
 
+# test, demo and bench install what is missing, so they must work without it
+ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
+else
+all install installcheck:
+	@echo "The server's headers are missing: scripts/install-deps.sh build installs them," >&2
+	@echo "or set PG_CONFIG to the pg_config of the server to build for." >&2
+	@exit 1
+endif
 
 # Names of core are short, and a backend loads modules into one name space.
 # (PostgreSQL 16 hides the rest too; in 15 PG_FUNCTION_INFO_V1 does not mark a
