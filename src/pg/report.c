@@ -54,6 +54,18 @@ smsr_report_build(const SmsrError *error, const char *what)
 }
 
 void
+smsr_report_open(const SmsrError *error, const char *what)
+{
+	if (error->code == SMSR_CRYPTO)
+		smsr_report_crypto(error->field);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("could not open %s: %s", what, error->field),
+			 error->expected ? errdetail_internal("%s", smsr_error_detail(error)) : 0));
+}
+
+void
 smsr_report_crypto(const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());

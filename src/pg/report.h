@@ -16,8 +16,13 @@ extern _Noreturn void smsr_report(const SmsrError *error, const char *what);
 /* Arguments that nothing can be built from: `could not build <what>: <field>`. */
 extern _Noreturn void smsr_report_build(const SmsrError *error, const char *what);
 
-/* What core found and what it expected, for an errdetail of one's own; the
- * second also says where, for inputs that are read as text. */
+/* Arguments that an input can not be opened with: `could not open <what>: <field>`. */
+extern _Noreturn void smsr_report_open(const SmsrError *error, const char *what);
+
+/*
+ * What core found and what it expected, for an errdetail of one's own; the
+ * second also says where, for inputs that are read as text.
+ */
 extern const char *smsr_error_detail(const SmsrError *error);
 extern const char *smsr_text_error_detail(const SmsrError *error);
 
