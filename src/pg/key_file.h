@@ -1,0 +1,18 @@
+/*
+ * key_file.h
+ *		A key in a file of the server's machine, and the rules for such a file.
+ */
+#ifndef SMSR_KEY_FILE_H
+#define SMSR_KEY_FILE_H
+
+#define KEY_FILE_MAX_LEN	32
+
+/*
+ * Read the key in the file at path into key, which has room for
+ * KEY_FILE_MAX_LEN octets, and return its length: one of min_len .. 32, a
+ * multiple of 8.  The file holds the octets themselves, or twice as many
+ * hexadecimal digits and at most a line end.  what names the file in errors.
+ */
+extern int	key_file_read(const char *path, const char *what, int min_len, uint8 *key);
+
+#endif							/* SMSR_KEY_FILE_H */

@@ -1,0 +1,30 @@
+/*
+ * secure.h
+ *		The one place in a backend where keys stand in the clear.
+ */
+#ifndef SMSR_SECURE_H
+#define SMSR_SECURE_H
+
+#include "core/sealing.h"
+
+#define SECURE_FILE_LEN		72
+
+/*
+ * One page, locked where the system allows it, that no core file shows and no
+ * child inherits.  Members are valid until secure_wipe(), which the end of
+ * every (sub)transaction calls too, so that an error leaves nothing behind.
+ */
+typedef struct SecureMemory
+{
+	uint8		kek[SEALING_KEY_LEN];
+	uint8		storage_key[SEALING_KEY_LEN];
+	uint8		transport_key[SEALING_KEY_LEN];
+	uint8		file[SECURE_FILE_LEN];
+	uint8		keyset[KEYSET_MAX_LEN]; /* what was opened last */
+	uint8		unwrapped[3][KEYSET_MAX_LEN];	/* keys on their way in */
+} SecureMemory;
+
+extern SecureMemory *secure_memory(void);
+extern void secure_wipe(void);
+
+#endif							/* SMSR_SECURE_H */
