@@ -1,0 +1,317 @@
+/*
+ * sealed_packets.c
+ *		Secured packets under keys that stay in the keystore, and the clear parts
+ *		of packets that tell which keys to take.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "core/scp80.h"
+#include "core/sms.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "pg/keystore.h"
+#include "pg/report.h"
+#include "pg/types.h"
+#include "utils/builtins.h"
+
+/* low nibbles of KIc and KID, TS 102 225 clauses 5.1.2 and 5.1.3 */
+#define ALGORITHM_3DES_2	0x05
+#define ALGORITHM_3DES_3	0x09
+#define ALGORITHM_AES		0x02
+
+/* the key versions that a packet can name: its nibble, but not "unspecified" */
+#define KVN_MIN		0x01
+#define KVN_MAX		0x0F
+
+PG_FUNCTION_INFO_V1(smsr_seal_command);
+PG_FUNCTION_INFO_V1(smsr_unseal_response);
+PG_FUNCTION_INFO_V1(smsr_unseal_command);
+PG_FUNCTION_INFO_V1(smsr_peek_command);
+PG_FUNCTION_INFO_V1(smsr_sms_header);
+
+static Scp80 *
+contexts(void)
+{
+	static Scp80 *scp80;
+
+	if (scp80 == NULL)
+		scp80 = scp80_new();
+	if (scp80 == NULL)
+		smsr_report_crypto("ciphers of TS 102 225");
+	return scp80;
+}
+
+/* ---- arguments ---- */
+
+static SmsrBytes
+bytes_arg(FunctionCallInfo fcinfo, int n)
+{
+	bytea	   *value = PG_GETARG_BYTEA_PP(n);
+
+	return smsr_bytes(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+static SmsrBytes
+bytes_arg_of(FunctionCallInfo fcinfo, int n, size_t len, const char *name)
+{
+	SmsrBytes	value = bytes_arg(fcinfo, n);
+
+	if (value.len != len)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have %zu octets, not %zu", name, len, value.len)));
+	return value;
+}
+
+static Scp80Bearer
+bearer_arg(FunctionCallInfo fcinfo, int n)
+{
+	text	   *name = PG_GETARG_TEXT_PP(n);
+	size_t		len = VARSIZE_ANY_EXHDR(name);
+
+	if (len == 3 && memcmp(VARDATA_ANY(name), "sms", 3) == 0)
+		return SCP80_SMS;
+	if (len == 6 && memcmp(VARDATA_ANY(name), "cat_tp", 6) == 0)
+		return SCP80_CAT_TP;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("bearer \"%s\" is not known", text_to_cstring(name)),
+			 errhint("Known bearers are \"sms\" and \"cat_tp\".")));
+}
+
+static uint8
+algorithm(uint8 key_type, size_t key_len)
+{
+	if (key_type == KEY_TYPE_AES)
+		return ALGORITHM_AES;
+	if (key_type == KEY_TYPE_DES)
+		return key_len == 24 ? ALGORITHM_3DES_3 : ALGORITHM_3DES_2;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("keys of type %02X do not secure packets", key_type),
+			 errhint("Packets take keys of type 88 (AES) or 80 (DES).")));
+}
+
+/* What eid, sd_aid, kvn, key_type and sealed at the head of an argument list say. */
+typedef struct PacketKeys
+{
+	Scp80Keys	keys;
+	uint8		kic;
+	uint8		kid;
+} PacketKeys;
+
+static void
+open_keys(FunctionCallInfo fcinfo, PacketKeys *packet_keys)
+{
+	SmsrAid		sd_aid = PG_GETARG_AID(1);
+	int16		kvn = PG_GETARG_INT16(2);
+	int16		key_type = PG_GETARG_INT16(3);
+	const KeysetKeys *keyset;
+
+	if (kvn < KVN_MIN || kvn > KVN_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key version %d is none of SCP80", kvn),
+				 errhint("SCP80 has key versions %d to %d.", KVN_MIN, KVN_MAX)));
+
+	keyset = keystore_open(PG_GETARG_EID(0), smsr_bytes(sd_aid.octets, sd_aid.len),
+						   (uint8) kvn, (uint8) key_type, bytes_arg(fcinfo, 4));
+	packet_keys->keys.kic = keyset->key[0];
+	packet_keys->keys.kid = keyset->key[1];
+	packet_keys->kic = (uint8) (kvn << 4 | algorithm((uint8) key_type, keyset->key[0].len));
+	packet_keys->kid = (uint8) (kvn << 4 | algorithm((uint8) key_type, keyset->key[1].len));
+}
+
+/* ---- results ---- */
+
+static Datum
+bytea_datum(SmsrBytes octets)
+{
+	bytea	   *value = palloc(VARHDRSZ + octets.len);
+
+	SET_VARSIZE(value, VARHDRSZ + octets.len);
+	if (octets.len > 0)
+		memcpy(VARDATA(value), octets.data, octets.len);
+	return PointerGetDatum(value);
+}
+
+/* The row type is found once a query. */
+static Datum
+row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	TupleDesc	desc = fcinfo->flinfo->fn_extra;
+
+	if (desc == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		fcinfo->flinfo->fn_extra = BlessTupleDesc(desc);
+		MemoryContextSwitchTo(old);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+}
+
+/* ---- under sealed keys ---- */
+
+Datum
+smsr_seal_command(PG_FUNCTION_ARGS)
+{
+	SmsrBytes	spi = bytes_arg_of(fcinfo, 5, 2, "spi");
+	SmsrBytes	tar = bytes_arg_of(fcinfo, 6, SCP80_TAR_LEN, "tar");
+	int64		cntr = PG_GETARG_INT64(7);
+	SmsrBytes	data = bytes_arg(fcinfo, 8);
+	Scp80Bearer bearer = bearer_arg(fcinfo, 9);
+	Scp80Header header;
+	PacketKeys	keys;
+	Size		cap = data.len + SCP80_OVERHEAD;
+	bytea	   *packet = palloc(VARHDRSZ + cap);
+	SmsrWriter	out = smsr_writer(VARDATA(packet), cap);
+	SmsrError	error;
+	bool		ok;
+
+	if (cntr < 0 || cntr > (int64) SCP80_MAX_CNTR)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("counter is out of range"),
+				 errdetail("A counter has five octets.")));
+
+	open_keys(fcinfo, &keys);
+	header.spi1 = spi.data[0];
+	header.spi2 = spi.data[1];
+	header.kic = keys.kic;
+	header.kid = keys.kid;
+	memcpy(header.tar, tar.data, SCP80_TAR_LEN);
+	header.cntr = (uint64) cntr;
+
+	ok = scp80_seal_command(contexts(), bearer, &header, &keys.keys, data, &out, &error);
+	keystore_wipe();
+	if (!ok)
+		smsr_report_build(&error, "command packet");
+	SET_VARSIZE(packet, VARHDRSZ + out.len);
+	PG_RETURN_BYTEA_P(packet);
+}
+
+Datum
+smsr_unseal_response(PG_FUNCTION_ARGS)
+{
+	uint8		spi2 = bytes_arg_of(fcinfo, 5, 1, "spi2").data[0];
+	SmsrBytes	packet = bytes_arg(fcinfo, 6);
+	Scp80Bearer bearer = bearer_arg(fcinfo, 7);
+	SmsrWriter	scratch = smsr_writer(palloc(packet.len + 1), packet.len);
+	Scp80Response response;
+	PacketKeys	keys;
+	SmsrError	error;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+	bool		ok;
+
+	open_keys(fcinfo, &keys);
+	ok = scp80_open_response(contexts(), bearer, spi2, keys.kic, keys.kid, &keys.keys,
+							 packet, &scratch, &response, &error);
+	keystore_wipe();
+	if (!ok)
+		smsr_report(&error, "response packet");
+
+	values[0] = bytea_datum(smsr_bytes(response.tar, SCP80_TAR_LEN));
+	values[1] = Int64GetDatum((int64) response.cntr);
+	values[2] = Int32GetDatum(response.status);
+	values[3] = BoolGetDatum(response.secured);
+	values[4] = BoolGetDatum(response.authentic);
+	values[5] = (Datum) 0;
+	if (response.authentic)
+		values[5] = bytea_datum(response.data);
+	else
+		nulls[5] = true;
+	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+}
+
+Datum
+smsr_unseal_command(PG_FUNCTION_ARGS)
+{
+	SmsrBytes	packet = bytes_arg(fcinfo, 5);
+	Scp80Bearer bearer = bearer_arg(fcinfo, 6);
+	SmsrWriter	scratch = smsr_writer(palloc(packet.len + 1), packet.len);
+	Scp80Command command;
+	PacketKeys	keys;
+	SmsrError	error;
+	uint8		spi[2];
+	Datum		values[5];
+	bool		nulls[5] = {false};
+	bool		ok;
+
+	open_keys(fcinfo, &keys);
+	ok = scp80_open_command(contexts(), bearer, &keys.keys, packet, &scratch, &command, &error);
+	keystore_wipe();
+	if (!ok)
+		smsr_report(&error, "command packet");
+
+	/*
+	 * Core calls a packet authentic that asks for no check, and checks by the
+	 * algorithm that the packet names.  Here only a checksum under the key that
+	 * was asked for will do.
+	 */
+	command.authentic = command.authentic &&
+		(command.header.spi1 & SPI1_CHECK_MASK) == SPI1_CHECK_CC &&
+		command.header.kid == keys.kid &&
+		((command.header.spi1 & SPI1_CIPHER) == 0 || command.header.kic == keys.kic);
+
+	spi[0] = command.header.spi1;
+	spi[1] = command.header.spi2;
+	values[0] = bytea_datum(smsr_bytes(spi, sizeof(spi)));
+	values[1] = bytea_datum(smsr_bytes(command.header.tar, SCP80_TAR_LEN));
+	values[2] = Int64GetDatum((int64) command.header.cntr);
+	values[3] = BoolGetDatum(command.authentic);
+	values[4] = (Datum) 0;
+	if (command.authentic)
+		values[4] = bytea_datum(command.data);
+	else
+		nulls[4] = true;
+	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+}
+
+/* ---- clear parts ---- */
+
+Datum
+smsr_peek_command(PG_FUNCTION_ARGS)
+{
+	SmsrBytes	packet = bytes_arg(fcinfo, 0);
+	Scp80Header header;
+	SmsrError	error;
+	uint8		spi[2];
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (!scp80_peek_command(SCP80_SMS, packet, &header, &error))
+		smsr_report(&error, "command packet");
+
+	spi[0] = header.spi1;
+	spi[1] = header.spi2;
+	values[0] = bytea_datum(smsr_bytes(spi, sizeof(spi)));
+	values[1] = bytea_datum(smsr_bytes(&header.kic, 1));
+	values[2] = bytea_datum(smsr_bytes(&header.kid, 1));
+	values[3] = bytea_datum(smsr_bytes(header.tar, SCP80_TAR_LEN));
+	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+}
+
+Datum
+smsr_sms_header(PG_FUNCTION_ARGS)
+{
+	SmsHeader	header;
+	SmsrError	error;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (!sms_read(bytes_arg(fcinfo, 0), &header, &error))
+		smsr_report(&error, "short message");
+
+	values[0] = Int32GetDatum(header.cpi);
+	values[1] = Int32GetDatum(header.reference);
+	values[2] = Int32GetDatum(header.total);
+	values[3] = Int32GetDatum(header.sequence);
+	nulls[0] = header.cpi == 0;
+	nulls[1] = !header.concatenated;
+	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+}

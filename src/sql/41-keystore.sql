@@ -1,0 +1,154 @@
+-- The keystore: storage keys, transport keys, and packets under sealed keys.
+-- Nothing here takes or returns a key in the clear.
+
+CREATE FUNCTION smsr.storage_key_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'smsr_storage_key_changed'
+	LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION smsr.storage_key_changed() IS 'Makes backends forget the storage keys that they have unwrapped';
+
+CREATE TRIGGER storage_key_changed
+	AFTER INSERT OR UPDATE OR DELETE ON smsr.storage_key
+	FOR EACH STATEMENT EXECUTE FUNCTION smsr.storage_key_changed();
+-- always: an applying replica's backends have caches, too
+ALTER TABLE smsr.storage_key ENABLE ALWAYS TRIGGER storage_key_changed;
+COMMENT ON TRIGGER storage_key_changed ON smsr.storage_key IS 'A cached storage key is right only as long as its row stands';
+
+CREATE FUNCTION smsr.new_storage_key(OUT wrapped bytea, OUT check_value bytea)
+	AS 'MODULE_PATHNAME', 'smsr_new_storage_key'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.new_storage_key() IS 'A random storage key, wrapped under the KEK';
+
+CREATE FUNCTION smsr.create_storage_key() RETURNS int
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	key_id int;
+BEGIN
+	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
+	UPDATE smsr.storage_key SET state = 'retiring' WHERE state = 'active';
+	INSERT INTO smsr.storage_key (id, wrapped, check_value)
+		SELECT coalesce((SELECT max(k.id) FROM smsr.storage_key AS k), 0) + 1, n.wrapped, n.check_value
+		FROM smsr.new_storage_key() AS n
+		RETURNING id INTO key_id;
+	RETURN key_id;
+END
+$$;
+COMMENT ON FUNCTION smsr.create_storage_key() IS 'Creates the storage key that seals from now on; what the former one sealed still opens';
+
+CREATE FUNCTION smsr.keystore_status(OUT provider text, OUT kek_problem text, OUT active_storage_key int, OUT storage_keys int)
+	AS 'MODULE_PATHNAME', 'smsr_keystore_status'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.keystore_status() IS 'Whether the KEK is there and opens the active storage key (kek_problem is NULL then), and how many storage keys there are';
+
+CREATE FUNCTION smsr.seal_transport_key(eum_id text, id smallint, mode text, wrapped bytea, check_value bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_seal_transport_key'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.seal_transport_key(text, smallint, text, bytea, bytea) IS 'Seals a transport key that comes wrapped under the KEK (RFC 5649)';
+
+CREATE FUNCTION smsr.seal_transport_key_file(eum_id text, id smallint, mode text, path text, OUT sealed bytea, OUT check_value bytea)
+	AS 'MODULE_PATHNAME', 'smsr_seal_transport_key_file'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.seal_transport_key_file(text, smallint, text, text) IS 'Seals a transport key that stands in a file on the server';
+
+CREATE FUNCTION smsr.next_transport_key_id(eum_id text) RETURNS smallint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	key_id smallint;
+BEGIN
+	LOCK TABLE smsr.transport_key IN SHARE ROW EXCLUSIVE MODE;
+	UPDATE smsr.transport_key AS t SET valid_until = now()
+		WHERE t.eum_id = next_transport_key_id.eum_id AND t.valid_until > now();
+	SELECT coalesce(max(t.id), 0) + 1 INTO key_id
+		FROM smsr.transport_key AS t
+		WHERE t.eum_id = next_transport_key_id.eum_id;
+	RETURN key_id;
+END
+$$;
+COMMENT ON FUNCTION smsr.next_transport_key_id(text) IS 'Ends the validity of an EUM''s transport keys and gives the id of the next one';
+
+CREATE FUNCTION smsr.import_transport_key(eum_id text, mode text, wrapped bytea DEFAULT NULL, check_value bytea DEFAULT NULL) RETURNS smallint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	key_id smallint := smsr.next_transport_key_id(eum_id);
+BEGIN
+	IF (mode = 'none') IS DISTINCT FROM (wrapped IS NULL) OR (mode = 'none') IS DISTINCT FROM (check_value IS NULL) THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = 'mode none has no transport key, every other mode has a wrapped one with its check value';
+	END IF;
+	INSERT INTO smsr.transport_key (eum_id, id, mode, sealed, check_value)
+		VALUES (eum_id, key_id, mode,
+				smsr.seal_transport_key(eum_id, key_id, mode, wrapped, check_value), check_value);
+	RETURN key_id;
+END
+$$;
+COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'The transport key of an EUM from now on, wrapped under the KEK (RFC 5649), with its key check value; mode none: key values come in clear';
+
+CREATE FUNCTION smsr.import_transport_key_file(eum_id text, mode text, path text) RETURNS smallint
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	key_id smallint := smsr.next_transport_key_id(eum_id);
+BEGIN
+	INSERT INTO smsr.transport_key (eum_id, id, mode, sealed, check_value)
+		SELECT import_transport_key_file.eum_id, key_id, import_transport_key_file.mode, k.sealed, k.check_value
+		FROM smsr.seal_transport_key_file(eum_id, key_id, mode, path) AS k;
+	RETURN key_id;
+END
+$$;
+COMMENT ON FUNCTION smsr.import_transport_key_file(text, text, text) IS 'The transport key of an EUM from now on, from a file on the server that only the server''s user can read: 16, 24 or 32 octets, or their hexadecimal digits';
+
+-- Packets under sealed keys.  eid, sd_aid, kvn, key_type and sealed are a row
+-- of smsr.keyset; KIc and KID follow from its version and key lengths.
+
+CREATE FUNCTION smsr.seal_command(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea,
+		spi bytea, tar bytea, cntr bigint, data bytea, bearer text DEFAULT 'sms') RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_seal_command'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text) IS 'Command packet under a sealed key set (TS 102 225 clause 5.1)';
+
+CREATE FUNCTION smsr.unseal_response(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea,
+		spi2 bytea, packet bytea, bearer text DEFAULT 'sms',
+		OUT tar bytea, OUT cntr bigint, OUT status int, OUT secured boolean, OUT authentic boolean, OUT data bytea)
+	AS 'MODULE_PATHNAME', 'smsr_unseal_response'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.unseal_response(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, text) IS 'Opens a response packet under a sealed key set; data is NULL unless it is authentic';
+
+CREATE FUNCTION smsr.unseal_command(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea,
+		packet bytea, bearer text DEFAULT 'sms',
+		OUT spi bytea, OUT tar bytea, OUT cntr bigint, OUT authentic boolean, OUT data bytea)
+	AS 'MODULE_PATHNAME', 'smsr_unseal_command'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.unseal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, text) IS 'Opens a command packet that a card sent, such as a notification; authentic only if a cryptographic checksum under this very key set says so';
+
+CREATE FUNCTION smsr.peek_command(packet bytea, OUT spi bytea, OUT kic bytea, OUT kid bytea, OUT tar bytea)
+	AS 'MODULE_PATHNAME', 'smsr_peek_command'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.peek_command(bytea) IS 'The clear header of a command packet: which keys it needs; nothing in it is authentic';
+
+CREATE FUNCTION smsr.sms_header(tp_ud bytea, OUT cpi int, OUT reference int, OUT total int, OUT sequence int)
+	AS 'MODULE_PATHNAME', 'smsr_sms_header'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.sms_header(bytea) IS 'User data header of a short message: 112 command or 113 response packet (NULL: neither, or not the first segment), and which segment; reference is NULL for a message that stands alone';
+
+REVOKE ALL ON FUNCTION
+	smsr.storage_key_changed(),
+	smsr.new_storage_key(),
+	smsr.create_storage_key(),
+	smsr.keystore_status(),
+	smsr.seal_transport_key(text, smallint, text, bytea, bytea),
+	smsr.seal_transport_key_file(text, smallint, text, text),
+	smsr.next_transport_key_id(text),
+	smsr.import_transport_key(text, text, bytea, bytea),
+	smsr.import_transport_key_file(text, text, text),
+	smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text),
+	smsr.unseal_response(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, text),
+	smsr.unseal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, text),
+	smsr.peek_command(bytea),
+	smsr.sms_header(bytea)
+FROM PUBLIC;
