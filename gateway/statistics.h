@@ -1,0 +1,34 @@
+/*
+ * statistics.h
+ *	  What has happened since the last statistics line.
+ */
+#ifndef STATISTICS_H
+#define STATISTICS_H
+
+#include <stdint.h>
+
+typedef struct Statistics
+{
+	/* towards the SMSC */
+	uint64_t	claimed;
+	uint64_t	submitted;
+	uint64_t	accepted;
+	uint64_t	refused;
+	uint64_t	throttled;
+	uint64_t	unanswered;
+	uint64_t	released;
+	/* from the SMSC */
+	uint64_t	delivered;
+	uint64_t	stored;
+	uint64_t	receipts;
+	uint64_t	turned_away;
+	uint64_t	bad_pdus;
+	/* the database */
+	uint64_t	statements;
+	uint64_t	failures;
+	uint64_t	ticked;
+} Statistics;
+
+extern Statistics statistics;
+
+#endif							/* STATISTICS_H */
