@@ -209,15 +209,9 @@ inside(SmsrBytes input, SmsrBytes part)
 {
 	TlvReader	r = tlv_reader(input);
 
-	r.pos = part.len == 0 ? input.len : (size_t) (part.data - input.data);
-	r.len = part.len == 0 ? input.len : r.pos + part.len;
+	r.pos = (size_t) (part.data - input.data);
+	r.len = r.pos + part.len;
 	return r;
-}
-
-static size_t
-offset_in(SmsrBytes input, SmsrBytes part)
-{
-	return (size_t) (part.data - input.data);
 }
 
 /* An object of the reader, which must have this tag. */
@@ -658,7 +652,7 @@ es5_deleted_reader(SmsrBytes data, TlvReader *r, SmsrError *error)
 	if (!read_tag(r, TAG_DELETED, "deleted profiles", &list, "tag 80", error) ||
 		!at_end(r, "deleted profiles", error))
 		return false;
-	r->pos = offset_in(data, list.value);
+	*r = inside(data, list.value);
 	return true;
 }
 

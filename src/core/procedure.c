@@ -246,13 +246,22 @@ auto_delete(const Operation *op, const ProcedureEvent *ev)
 }
 
 /*
- * Which switch a notification reports.  The step in question is the one at hand
- * or the one that an audit asks about.
+ * Which switch a notification reports: of the step at hand, of the one that an
+ * audit asks about, or of the one whose confirmation is under way.
  */
 static ProcedureStep
 switching(const Operation *op)
 {
-	return op->step == STEP_AUDIT ? op->doubt : op->step;
+	switch (op->step)
+	{
+		case STEP_AUDIT:
+			return op->doubt;
+		case STEP_CONFIRM:
+			return op->function == PROC_ENABLE_PROFILE ? STEP_ENABLE :
+				op->function == PROC_CONFIRM_NOTIFICATION ? STEP_NONE : STEP_DISABLE;
+		default:
+			return op->step;
+	}
 }
 
 static bool
@@ -471,7 +480,7 @@ static const Row rows[] = {
 	"an unauthenticated answer came"},
 
 	/* notifications that an operation awaits */
-	{CARD_SAID, SWITCHES | S(STEP_AUDIT), RUNNING, EVENT_NOTIFICATION, switched_as_asked,
+	{CARD_SAID, SWITCHES | S(STEP_AUDIT) | S(STEP_CONFIRM), RUNNING, EVENT_NOTIFICATION, switched_as_asked,
 		STEP_CONFIRM, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
 	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_NOTIFICATION, switched_otherwise,

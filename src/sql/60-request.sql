@@ -1,0 +1,236 @@
+-- From a call to a queued command.  One path for one eUICC and for a million:
+-- smsr.request() is set-based, the functions for people call it with arrays of one.
+
+CREATE FUNCTION smsr.requester() RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT coalesce((SELECT p.oid FROM smsr.party p WHERE p.role_name = current_user),
+			current_setting('smsr.smsr_id'))
+	$$;
+COMMENT ON FUNCTION smsr.requester() IS 'OID of the party that calls: the one bound to the role in force, else this SM-SR itself';
+
+CREATE FUNCTION smsr.setting_seconds(name text) RETURNS double precision
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT extract(epoch FROM current_setting(name)::interval)::double precision $$;
+COMMENT ON FUNCTION smsr.setting_seconds(text) IS 'A parameter that is a time, in seconds, whatever unit it is written in';
+
+CREATE FUNCTION smsr.retry_interval(attempts int) RETURNS interval
+	LANGUAGE sql VOLATILE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT make_interval(secs => least(
+				smsr.setting_seconds('smsr.retry_initial') * power(2, least(greatest(attempts - 1, 0), 20)),
+				smsr.setting_seconds('smsr.retry_max'))
+			* (0.9 + random() * 0.2))
+	$$;
+COMMENT ON FUNCTION smsr.retry_interval(int) IS 'How long to wait for an answer after so many sendings: doubling, bounded, with a tenth of jitter either way';
+
+CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT CASE function
+			WHEN 'create_isdp' THEN '\x0100'::bytea
+			WHEN 'enable_profile' THEN '\x0200'::bytea
+			WHEN 'disable_profile' THEN '\x0300'::bytea
+			WHEN 'delete_profile' THEN '\x0400'::bytea
+			WHEN 'audit_eis' THEN '\x0500'::bytea
+			WHEN 'master_delete' THEN '\x0600'::bytea
+			WHEN 'set_fallback_attribute' THEN '\x0700'::bytea
+			-- functions of the SM-SR alone have no code of SGP.02's: FF and one of ours
+			WHEN 'profile_download_completed' THEN '\xff01'::bytea
+			WHEN 'update_policy_rules' THEN '\xff02'::bytea
+			WHEN 'update_subscription_address' THEN '\xff03'::bytea
+			WHEN 'register_eis' THEN '\xff04'::bytea
+			ELSE '\xffff'::bytea
+		END
+	$$;
+COMMENT ON FUNCTION smsr.operation_type(text) IS 'OperationType of an audit trail record (SGP.02 Annex E); FFxx for functions that have none there';
+
+CREATE TYPE smsr.refusal AS (
+	state text,
+	subject_code text,
+	reason_code text,
+	because text
+);
+COMMENT ON TYPE smsr.refusal IS 'A verdict: the state that follows, or subject and reason of the refusal (SGP.02 clause 5.1.6.6)';
+
+CREATE FUNCTION smsr.judge(event text, p_eid smsr.eid, state text, fallback boolean, pol2 text[],
+		is_enabled boolean, enabled_state text, enabled_pol2 text[], arguments jsonb, remaining_memory bigint)
+	RETURNS smsr.refusal
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT CASE
+			WHEN event = 'delete_profile' AND state = 'Enabled'
+					AND current_setting('smsr.delete_enabled') = 'refuse'
+				THEN ROW(state, '8.2.1', '1.2', 'the profile is enabled')::smsr.refusal
+			WHEN event = 'create_isdp' AND (arguments ->> 'required_memory')::bigint > remaining_memory
+				THEN ROW(state, '8.1', '4.8', 'the eUICC has not enough memory')::smsr.refusal
+			ELSE (SELECT ROW(v.state, v.subject_code, v.reason_code, v.because)::smsr.refusal
+				FROM smsr.lifecycle(state, fallback, pol2,
+					CASE WHEN is_enabled IS NOT TRUE THEN enabled_state END, enabled_pol2, event) v)
+		END
+	$$;
+COMMENT ON FUNCTION smsr.judge(text, smsr.eid, text, boolean, text[], boolean, text, text[], jsonb, bigint)
+	IS 'Whether a function may be begun on a profile: its life cycle, POL2, and what only the eUICC''s row can tell';
+
+CREATE FUNCTION smsr.free_isdp_aid(p_eid smsr.eid) RETURNS smsr.aid
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT smsr.isdp_aid(t)
+		FROM generate_series(16, 65535) t
+		WHERE NOT EXISTS (SELECT FROM smsr.profile p
+				WHERE p.eid = p_eid AND p.isdp_aid = smsr.isdp_aid(t))
+			AND NOT EXISTS (SELECT FROM smsr.operation o
+				WHERE o.eid = p_eid AND o.isdp_aid = smsr.isdp_aid(t)
+					AND (o.status IS NULL OR o.status = 'EXPIRED'))
+		ORDER BY t
+		LIMIT 1
+	$$;
+COMMENT ON FUNCTION smsr.free_isdp_aid(smsr.eid) IS 'The first ISD-P AID (SGP.02 Annex H) that is neither in the EIS nor left in doubt by an operation';
+
+CREATE FUNCTION smsr.validity(requested interval) RETURNS interval
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF requested IS NULL THEN
+			RETURN make_interval(secs => smsr.setting_seconds('smsr.default_validity'));
+		END IF;
+		IF requested <= interval '0' OR requested > interval '366 days' THEN
+			RAISE EXCEPTION 'validity must be more than nothing and at most 366 days'
+				USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', requested);
+		END IF;
+		RETURN requested;
+	END $$;
+COMMENT ON FUNCTION smsr.validity(interval) IS 'The validity period of a call: what was asked, checked, or smsr.default_validity';
+
+CREATE FUNCTION smsr.ring() RETURNS void
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT pg_notify('smsr_sms', '') $$;
+COMMENT ON FUNCTION smsr.ring() IS 'The doorbell: gateways that listen on smsr_sms look at the queue sooner; the queue is the truth';
+
+CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,
+		validity interval DEFAULT NULL, call_ids text[] DEFAULT NULL, arguments jsonb[] DEFAULT NULL)
+	RETURNS TABLE (eid smsr.eid, operation_id bigint)
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	#variable_conflict use_column
+	<<fn>>
+	DECLARE
+		n int := cardinality(eids);
+		me text := smsr.requester();
+		expiry timestamptz := now() + smsr.validity(request.validity);
+		needs_iccid boolean;
+		is_exclusive boolean;
+		event text;
+		queued bigint;
+	BEGIN
+		IF function IS NULL OR function NOT IN ('create_isdp', 'enable_profile', 'disable_profile',
+				'delete_profile', 'set_fallback_attribute', 'audit_eis') THEN
+			RAISE EXCEPTION 'unknown function "%"', function
+				USING ERRCODE = 'invalid_parameter_value',
+					HINT = 'Functions that involve the card are create_isdp, enable_profile, disable_profile, delete_profile, set_fallback_attribute and audit_eis.';
+		END IF;
+		needs_iccid := function <> 'audit_eis';
+		is_exclusive := smsr.procedure_exclusive(function);
+		event := CASE WHEN needs_iccid THEN function END;
+		IF eids IS NULL THEN
+			RAISE EXCEPTION 'eids must not be null' USING ERRCODE = 'null_value_not_allowed';
+		END IF;
+		IF array_position(eids, NULL) IS NOT NULL THEN
+			RAISE EXCEPTION 'eids must not contain null' USING ERRCODE = 'null_value_not_allowed';
+		END IF;
+		IF needs_iccid AND (iccids IS NULL OR array_position(iccids, NULL) IS NOT NULL) THEN
+			RAISE EXCEPTION 'iccid must not be null for %', function USING ERRCODE = 'null_value_not_allowed';
+		END IF;
+		IF cardinality(iccids) <> n OR cardinality(call_ids) <> n OR cardinality(arguments) <> n THEN
+			RAISE EXCEPTION 'eids, iccids, call_ids and arguments must have the same number of elements'
+				USING ERRCODE = 'array_subscript_error';
+		END IF;
+		IF EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN
+			RAISE EXCEPTION 'a call_id stands twice for the same eUICC in one request'
+				USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+
+		-- one eUICC, one writer: whoever changes its operations holds its row
+		PERFORM FROM smsr.euicc e
+			WHERE e.eid IN (SELECT unnest(eids)) ORDER BY e.eid FOR NO KEY UPDATE;
+
+		RETURN QUERY
+		WITH asked AS MATERIALIZED (
+			SELECT a.n, a.eid, a.iccid, a.call_id, a.arguments, o.id AS known_id,
+				row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) > 1 AS second
+			FROM unnest(eids, iccids, call_ids, request.arguments) WITH ORDINALITY a (eid, iccid, call_id, arguments, n)
+				LEFT JOIN smsr.operation o
+					ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
+		), judged AS MATERIALIZED (
+			SELECT a.*, smsr.next_id() AS id, e.eid IS NOT NULL AS registered,
+				p.isdp_aid, p.state, c.msisdn, c.mno_id,
+				a.second OR EXISTS (SELECT FROM smsr.operation r
+					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') AS busy,
+				CASE
+					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
+					WHEN event IS NOT NULL THEN smsr.judge(event, e.eid, p.state, p.fallback_attribute, p.pol2,
+						c.isdp_aid = p.isdp_aid, c.state, c.pol2, a.arguments, e.remaining_memory)
+				END AS refusal
+			FROM asked a
+				LEFT JOIN smsr.euicc e ON e.eid = a.eid
+				LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
+				LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
+			WHERE a.known_id IS NULL
+		), decided AS MATERIALIZED (
+			SELECT j.*, s.*,
+				j.registered AND j.busy AS waits,
+				NOT j.registered OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
+			FROM judged j CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
+				'start', target_enabled => j.state = 'Enabled') s
+		), stored AS (
+			INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, iccid, isdp_aid, arguments,
+				step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
+			SELECT d.id, d.eid, function, me, d.call_id, d.iccid,
+				CASE WHEN function = 'create_isdp' AND NOT d.refused AND NOT d.waits
+					THEN smsr.free_isdp_aid(d.eid) ELSE d.isdp_aid END,
+				d.arguments,
+				CASE WHEN NOT d.waits AND NOT d.refused THEN d.step END,
+				CASE WHEN d.refused THEN 'finished' WHEN d.waits THEN 'waiting' ELSE d.stage END,
+				is_exclusive,
+				CASE WHEN d.refused THEN 'FAILED' END,
+				CASE WHEN d.refused THEN (d.refusal).subject_code END,
+				CASE WHEN d.refused THEN (d.refusal).reason_code END,
+				CASE WHEN d.refused THEN (d.refusal).because END,
+				expiry,
+				CASE WHEN d.refused THEN clock_timestamp() END
+			FROM decided d
+			ORDER BY d.n
+		), queued AS (
+			INSERT INTO smsr.outbound (eid, operation_id, step, destination, mno_id, due_at, expires_at)
+			SELECT d.eid, d.id, d.step, d.msisdn, d.mno_id,
+				CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
+			FROM decided d
+			WHERE NOT d.waits AND NOT d.refused
+			ORDER BY d.n
+		), recorded AS (
+			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
+				subject_code, reason_code, isdp_aid, iccid)
+			SELECT d.eid, current_setting('smsr.smsr_id'), smsr.operation_type(function), d.id, me, 'FAILED',
+				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid
+			FROM decided d
+			WHERE d.refused
+		)
+		SELECT a.eid, coalesce(a.known_id, d.id)
+		FROM asked a LEFT JOIN decided d USING (n)
+		ORDER BY a.n;
+		GET DIAGNOSTICS queued = ROW_COUNT;
+		IF queued > 0 THEN
+			PERFORM smsr.ring();
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.request(text, smsr.eid[], smsr.iccid[], interval, text[], jsonb[])
+	IS 'Call one function of SGP.02 for many eUICCs at once. A refusal is an operation that FAILED, with its codes; an operation behind another one waits. The same call_id gives the same operation again';

@@ -1,0 +1,423 @@
+-- Carrying out what core's procedure decided.  Every function here runs with
+-- the eUICC's row locked by its caller.
+
+CREATE FUNCTION smsr.tell(p_eid smsr.eid, p_party text, p_kind text, p_iccid smsr.iccid, p_operation bigint)
+	RETURNS void
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		INSERT INTO smsr.notice (party_id, eid, kind, iccid, operation_id)
+		SELECT p_party, p_eid, p_kind, p_iccid, p_operation
+		WHERE p_party IS NOT NULL
+	$$;
+COMMENT ON FUNCTION smsr.tell(smsr.eid, text, text, smsr.iccid, bigint) IS 'Queue a notice for a party, in this transaction';
+
+-- The one place where the EIS learns which profile is enabled.
+CREATE FUNCTION smsr.follow_enabled(p_eid smsr.eid, p_aid smsr.aid, p_operation bigint) RETURNS smsr.aid
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		former smsr.profile;
+		present smsr.profile;
+	BEGIN
+		SELECT * INTO former FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled';
+		IF former.isdp_aid = p_aid THEN
+			RETURN NULL;
+		END IF;
+		IF former.isdp_aid IS NOT NULL THEN
+			UPDATE smsr.profile SET state = 'Disabled', changed_at = now()
+				WHERE eid = p_eid AND isdp_aid = former.isdp_aid;
+			PERFORM smsr.tell(p_eid, former.mno_id, 'HandleProfileDisabled', former.iccid, p_operation);
+		END IF;
+		UPDATE smsr.profile SET state = 'Enabled', changed_at = now()
+			WHERE eid = p_eid AND isdp_aid = p_aid
+			RETURNING * INTO present;
+		IF NOT FOUND THEN
+			-- the card names an ISD-P that the EIS does not have: an audit will tell more
+			INSERT INTO smsr.profile (eid, isdp_aid, state) VALUES (p_eid, p_aid, 'Enabled')
+				RETURNING * INTO present;
+		END IF;
+		PERFORM smsr.tell(p_eid, present.mno_id, 'HandleProfileEnabled', present.iccid, p_operation);
+		-- what is on its way must go where the card is now
+		UPDATE smsr.outbound SET destination = present.msisdn, mno_id = present.mno_id,
+				due_at = CASE WHEN present.msisdn IS NULL THEN 'infinity'
+					WHEN due_at = 'infinity' THEN now() ELSE due_at END
+			WHERE eid = p_eid;
+		RETURN former.isdp_aid;
+	END $$;
+COMMENT ON FUNCTION smsr.follow_enabled(smsr.eid, smsr.aid, bigint)
+	IS 'Make the EIS say what the card says: this ISD-P is enabled; returns the one that was, or NULL if nothing changed';
+
+CREATE FUNCTION smsr.remove_profile(p_eid smsr.eid, p_aid smsr.aid, p_operation bigint) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		gone smsr.profile;
+	BEGIN
+		DELETE FROM smsr.profile WHERE eid = p_eid AND isdp_aid = p_aid RETURNING * INTO gone;
+		IF NOT FOUND THEN
+			RETURN false;
+		END IF;
+		UPDATE smsr.euicc SET remaining_memory = least(available_memory,
+				remaining_memory + coalesce(gone.allocated_memory, 0))
+			WHERE eid = p_eid;
+		PERFORM smsr.tell(p_eid, gone.mno_id, 'HandleProfileDeleted', gone.iccid, p_operation);
+		RETURN true;
+	END $$;
+COMMENT ON FUNCTION smsr.remove_profile(smsr.eid, smsr.aid, bigint) IS 'The ISD-P is not on the card any more: drop it from the EIS, credit its memory, tell its owner';
+
+CREATE FUNCTION smsr.add_profile(p_eid smsr.eid, op smsr.operation) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		memory bigint := (op.arguments ->> 'required_memory')::bigint;
+		added boolean;
+	BEGIN
+		INSERT INTO smsr.profile AS p (eid, isdp_aid, iccid, mno_id, smdp_id, state, allocated_memory)
+			VALUES (p_eid, op.isdp_aid, op.iccid, op.arguments ->> 'mno_id', op.requester_id, 'Created', memory)
+			ON CONFLICT (eid, isdp_aid) DO UPDATE SET iccid = op.iccid, mno_id = op.arguments ->> 'mno_id',
+				smdp_id = op.requester_id, allocated_memory = coalesce(p.allocated_memory, memory)
+			RETURNING xmax = 0 INTO added;
+		IF added THEN
+			UPDATE smsr.euicc SET remaining_memory = greatest(0, remaining_memory - coalesce(memory, 0))
+				WHERE eid = p_eid;
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.add_profile(smsr.eid, smsr.operation) IS 'The card has the ISD-P of a create_isdp: state Created, its memory taken';
+
+-- Rule 9: the EIS follows what the card says, here all of it.
+CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		isdp record;
+		enabled smsr.aid;
+		free bigint := smsr.read_resources(data);
+	BEGIN
+		FOR isdp IN SELECT * FROM smsr.read_audit(data) a
+		LOOP
+			INSERT INTO smsr.profile (eid, isdp_aid, state, allocated_memory, free_memory)
+				VALUES (p_eid, isdp.isdp_aid,
+					CASE isdp.state WHEN 'Enabled' THEN 'Disabled' ELSE isdp.state END,
+					isdp.allocated_memory, isdp.remaining_memory)
+				ON CONFLICT (eid, isdp_aid) DO UPDATE SET
+					allocated_memory = coalesce(excluded.allocated_memory, smsr.profile.allocated_memory),
+					free_memory = coalesce(excluded.free_memory, smsr.profile.free_memory);
+			IF isdp.state = 'Enabled' THEN
+				enabled := isdp.isdp_aid;
+			END IF;
+		END LOOP;
+		IF enabled IS NOT NULL THEN
+			PERFORM smsr.follow_enabled(p_eid, enabled, p_operation);
+		END IF;
+		UPDATE smsr.profile p SET state = 'Disabled', changed_at = now()
+			FROM smsr.read_audit(data) a
+			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND a.state = 'Disabled' AND p.state <> 'Disabled';
+		UPDATE smsr.profile p SET fallback_attribute = false
+			FROM smsr.read_audit(data) a
+			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND p.fallback_attribute AND NOT a.fallback;
+		UPDATE smsr.profile p SET fallback_attribute = true
+			FROM smsr.read_audit(data) a
+			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND NOT p.fallback_attribute AND a.fallback;
+		IF smsr.audit_complete(data) THEN
+			PERFORM smsr.remove_profile(p_eid, p.isdp_aid, p_operation)
+				FROM smsr.profile p
+				WHERE p.eid = p_eid AND p.isdp_aid NOT IN (SELECT a.isdp_aid FROM smsr.read_audit(data) a);
+		END IF;
+		UPDATE smsr.euicc SET last_audit_at = now(),
+				remaining_memory = least(coalesce(free, remaining_memory), available_memory)
+			WHERE eid = p_eid;
+	END $$;
+COMMENT ON FUNCTION smsr.follow_audit(smsr.eid, bytea, bigint)
+	IS 'Make the EIS say what an audit''s answer says: states, fall-back attribute, memory; ISD-Ps unknown to the EIS appear without an ICCID';
+
+CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome text, p_detail text) RETURNS void
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		WITH gone AS (
+			DELETE FROM smsr.outbound o WHERE o.eid = p_eid AND o.operation_id = p_operation RETURNING *
+		)
+		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
+			outcome, detail, sent_at, octets, script)
+		SELECT 'out', g.eid, g.operation_id, g.step, g.destination, g.gateway, g.attempts, g.cntr,
+			CASE WHEN g.attempts = 0 THEN 'not sent' ELSE p_outcome END, p_detail, g.sent_at, g.packet, g.script
+		FROM gone g
+	$$;
+COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
+
+CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_step text, p_expires timestamptz) RETURNS void
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		INSERT INTO smsr.outbound (eid, operation_id, step, destination, mno_id, due_at, expires_at)
+		SELECT p_eid, p_operation, p_step, p.msisdn, p.mno_id,
+			CASE WHEN p.msisdn IS NULL THEN 'infinity' ELSE now() END, p_expires
+		FROM (VALUES (1)) one LEFT JOIN smsr.profile p ON p.eid = p_eid AND p.state = 'Enabled'
+	$$;
+COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint, text, timestamptz)
+	IS 'Queue a step''s command; it is built and sealed when a gateway claims it. Held while nobody knows where the card is';
+
+-- An operation of the SM-SR's own: an audit, or a confirmation that no call awaits.
+CREATE FUNCTION smsr.start_own(p_eid smsr.eid, p_function text, p_sequence int, p_why text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		op_id bigint := smsr.next_id();
+		expiry timestamptz := now() + smsr.validity(NULL);
+		next record;
+		waits boolean := smsr.procedure_exclusive(p_function) AND EXISTS (SELECT FROM smsr.operation r
+			WHERE r.eid = p_eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting');
+	BEGIN
+		-- one audit in the queue answers every question that is asked before it is sent
+		IF p_function = 'audit_eis' THEN
+			SELECT o.id INTO op_id FROM smsr.operation o
+				WHERE o.eid = p_eid AND o.status IS NULL AND o.stage = 'waiting' AND o.function = 'audit_eis'
+				LIMIT 1;
+			IF FOUND THEN
+				RETURN op_id;
+			END IF;
+			op_id := smsr.next_id();
+		END IF;
+		SELECT * INTO next FROM smsr.procedure(p_function, NULL, 'waiting', NULL, false, false, 'start');
+		INSERT INTO smsr.operation (id, eid, function, requester_id, step, stage, exclusive, sequence, message, expires_at)
+			VALUES (op_id, p_eid, p_function, current_setting('smsr.smsr_id'),
+				CASE WHEN NOT waits THEN next.step END, CASE WHEN waits THEN 'waiting' ELSE next.stage END,
+				smsr.procedure_exclusive(p_function), p_sequence, p_why, expiry);
+		IF NOT waits THEN
+			PERFORM smsr.queue_packet(p_eid, op_id, next.step, expiry);
+			PERFORM smsr.ring();
+		END IF;
+		RETURN op_id;
+	END $$;
+COMMENT ON FUNCTION smsr.start_own(smsr.eid, text, int, text) IS 'Begin an audit or a confirmation on the SM-SR''s own account; returns the operation''s id';
+
+CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subject text, p_reason text, p_message text)
+	RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		op smsr.operation;
+	BEGIN
+		UPDATE smsr.operation SET stage = 'finished', status = p_status, subject_code = p_subject,
+				reason_code = p_reason, message = coalesce(p_message, message), finished_at = clock_timestamp()
+			WHERE eid = p_eid AND id = p_id AND status IS NULL
+			RETURNING * INTO op;
+		IF NOT FOUND THEN
+			RETURN;
+		END IF;
+		IF op.function <> 'confirm_notification' THEN
+			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
+					subject_code, reason_code, isdp_aid, iccid)
+				VALUES (p_eid, current_setting('smsr.smsr_id'), smsr.operation_type(op.function), op.id, op.requester_id,
+					p_status, p_subject, p_reason, op.isdp_aid, op.iccid);
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.finish(smsr.eid, bigint, text, text, text, text) IS 'Give an operation its one terminal status, and the audit trail its record';
+
+-- The next in line, if the eUICC is free.  What waited is judged now, not when it was asked.
+CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		op smsr.operation;
+		target smsr.profile;
+		enabled smsr.profile;
+		verdict smsr.refusal;
+		next record;
+	BEGIN
+		LOOP
+			IF EXISTS (SELECT FROM smsr.operation r
+					WHERE r.eid = p_eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') THEN
+				RETURN;
+			END IF;
+			SELECT * INTO op FROM smsr.operation o
+				WHERE o.eid = p_eid AND o.status IS NULL AND o.stage = 'waiting'
+				ORDER BY o.id LIMIT 1;
+			IF NOT FOUND THEN
+				RETURN;
+			END IF;
+			IF op.expires_at <= now() THEN
+				PERFORM smsr.handle_event(p_eid, op.id, 'deadline');
+				CONTINUE;
+			END IF;
+			target := NULL;
+			SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = op.iccid;
+			SELECT * INTO enabled FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled';
+			IF op.function <> 'audit_eis' THEN
+				verdict := smsr.judge(op.function, p_eid, target.state, target.fallback_attribute, target.pol2,
+					target.isdp_aid = enabled.isdp_aid, enabled.state, enabled.pol2, op.arguments,
+					(SELECT e.remaining_memory FROM smsr.euicc e WHERE e.eid = p_eid));
+				IF verdict.subject_code IS NOT NULL THEN
+					PERFORM smsr.finish(p_eid, op.id, 'FAILED', verdict.subject_code, verdict.reason_code, verdict.because);
+					CONTINUE;
+				END IF;
+			END IF;
+			SELECT * INTO next FROM smsr.procedure(op.function, NULL, 'waiting', NULL, false, false, 'start',
+				target_enabled => target.state = 'Enabled');
+			UPDATE smsr.operation SET step = next.step, stage = next.stage,
+					isdp_aid = CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(p_eid) ELSE target.isdp_aid END
+				WHERE eid = p_eid AND id = op.id;
+			PERFORM smsr.queue_packet(p_eid, op.id, next.step, op.expires_at);
+			PERFORM smsr.ring();
+			RETURN;
+		END LOOP;
+	END $$;
+COMMENT ON FUNCTION smsr.start_next(smsr.eid) IS 'Begin the operation that has waited longest on this eUICC, if nothing runs there';
+
+CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event text,
+		p_por_status int DEFAULT NULL, p_data bytea DEFAULT NULL,
+		p_type int DEFAULT NULL, p_sequence int DEFAULT NULL, p_named smsr.aid DEFAULT NULL)
+	RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		op smsr.operation;
+		packet smsr.outbound;
+		target smsr.profile;
+		former smsr.profile;
+		answer record;
+		next record;
+		effect text;
+		word int;
+		deleted smsr.aid[] := '{}';
+		card_state text;
+		card_fallback boolean;
+		complete boolean;
+	BEGIN
+		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
+		IF op.id IS NULL OR op.status IS NOT NULL THEN
+			RETURN 'late: the operation is finished';
+		END IF;
+		SELECT * INTO packet FROM smsr.outbound o WHERE o.eid = p_eid AND o.operation_id = p_operation;
+		SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = op.isdp_aid;
+		SELECT * INTO former FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = op.left_aid;
+
+		IF p_event = 'por' AND p_data IS NOT NULL THEN
+			SELECT * INTO answer FROM smsr.read_response(p_data);
+			word := answer.sw;
+			IF op.step = 'confirm' THEN
+				deleted := smsr.read_deleted(p_data);
+			ELSIF op.step = 'audit' THEN
+				complete := smsr.audit_complete(p_data);
+				word := CASE WHEN complete THEN 36864 WHEN word IN (0, 36864) THEN 25360 ELSE word END;
+				SELECT a.state, a.fallback INTO card_state, card_fallback
+					FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.isdp_aid;
+			END IF;
+		END IF;
+
+		SELECT * INTO next FROM smsr.procedure(op.function, op.step, op.stage, op.doubt, op.failed, op.warned, p_event,
+			por_status => p_por_status, sw => word, resyncs => packet.resyncs::int,
+			notification_type => p_type, names_target => p_named = op.isdp_aid,
+			attempts => packet.attempts::int,
+			target_gone => target.isdp_aid IS NULL OR target.isdp_aid = ANY (deleted),
+			auto_delete => former.isdp_aid IS NOT NULL AND former.isdp_aid <> ALL (deleted)
+				AND former.pol2 @> '{DISABLE/Auto-Delete}' AND NOT former.fallback_attribute
+				AND former.state = 'Disabled',
+			card_state => card_state, card_fallback => card_fallback,
+			card_left_gone => complete AND NOT EXISTS (SELECT FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.left_aid));
+
+		UPDATE smsr.operation SET step = next.step, stage = CASE WHEN next.status IS NULL THEN next.stage ELSE stage END,
+				doubt = next.doubt, failed = next.failed, warned = next.warned,
+				message = coalesce(next.because, message),
+				sequence = CASE WHEN 'follow' = ANY (next.effects) THEN p_sequence ELSE sequence END,
+				response_data = CASE WHEN p_event = 'por' AND p_data IS NOT NULL THEN p_data ELSE response_data END
+			WHERE eid = p_eid AND id = p_operation;
+
+		FOREACH effect IN ARRAY next.effects
+		LOOP
+			CASE effect
+				WHEN 'drop_packet' THEN
+					PERFORM smsr.drop_packet(p_eid, p_operation,
+						CASE p_event WHEN 'por' THEN 'answered' WHEN 'notification' THEN 'overtaken by its notification'
+							WHEN 'deadline' THEN 'expired' ELSE p_event END, next.because);
+				WHEN 'follow' THEN
+					UPDATE smsr.operation SET left_aid = coalesce(left_aid, smsr.follow_enabled(p_eid, p_named, p_operation))
+						WHERE eid = p_eid AND id = p_operation;
+				WHEN 'spontaneous' THEN
+					PERFORM smsr.spontaneous(p_eid, p_type, p_sequence, p_named);
+				WHEN 'drop_deleted' THEN
+					PERFORM smsr.remove_profile(p_eid, d, p_operation) FROM unnest(deleted) d;
+				WHEN 'follow_audit' THEN
+					PERFORM smsr.follow_audit(p_eid, p_data, p_operation);
+				WHEN 'add_target' THEN
+					PERFORM smsr.add_profile(p_eid, op);
+				WHEN 'remove_target' THEN
+					PERFORM smsr.remove_profile(p_eid, op.isdp_aid, p_operation);
+				WHEN 'remove_left' THEN
+					PERFORM smsr.remove_profile(p_eid, op.left_aid, p_operation);
+				WHEN 'move_fallback' THEN
+					UPDATE smsr.profile SET fallback_attribute = false
+						WHERE eid = p_eid AND fallback_attribute AND isdp_aid <> op.isdp_aid;
+					UPDATE smsr.profile SET fallback_attribute = true, changed_at = now()
+						WHERE eid = p_eid AND isdp_aid = op.isdp_aid;
+				WHEN 'resync' THEN
+					PERFORM smsr.resync(packet);
+				WHEN 'send' THEN
+					PERFORM smsr.queue_packet(p_eid, p_operation, next.step, op.expires_at);
+					PERFORM smsr.ring();
+				WHEN 'hasten' THEN
+					UPDATE smsr.outbound SET due_at = now() WHERE id = packet.id AND destination IS NOT NULL;
+				WHEN 'retry_later' THEN
+					UPDATE smsr.outbound SET due_at = least(due_at, now() + smsr.retry_interval(1))
+						WHERE id = packet.id AND destination IS NOT NULL;
+				WHEN 'audit' THEN
+					PERFORM smsr.start_own(p_eid, 'audit_eis', NULL, next.because);
+				WHEN 'finish' THEN
+					PERFORM smsr.finish(p_eid, p_operation,
+						CASE WHEN next.status = 'EXECUTED_SUCCESS' AND next.warned THEN 'EXECUTED_WITHWARNING' ELSE next.status END,
+						next.subject_code, next.reason_code, next.because);
+			END CASE;
+		END LOOP;
+		IF op.exclusive AND next.status IS NOT NULL THEN
+			PERFORM smsr.start_next(p_eid);
+		END IF;
+		RETURN CASE WHEN next.effects = '{}' AND next.stage = op.stage THEN 'not awaited'
+			ELSE coalesce(next.because, next.status, next.stage) END;
+	END $$;
+COMMENT ON FUNCTION smsr.handle_event(smsr.eid, bigint, text, int, bytea, int, int, smsr.aid)
+	IS 'Feed one event to an operation and carry out what core decides; returns what became of it, for the record';
+
+CREATE FUNCTION smsr.resync(packet smsr.outbound) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
+				outcome, detail, sent_at, octets, script)
+			VALUES ('out', packet.eid, packet.operation_id, packet.step, packet.destination, packet.gateway,
+				packet.attempts, packet.cntr, 'answered', 'the card''s counter is ahead of ours', packet.sent_at,
+				packet.packet, packet.script);
+		UPDATE smsr.keyset SET counter = least(counter + smsr.resync_distance(packet.resyncs), 1099511627775)
+			WHERE eid = packet.eid AND sd_aid = packet.sd_aid AND kvn = packet.kvn;
+		UPDATE smsr.outbound SET packet = NULL, cntr = NULL, kvn = NULL, attempts = 0, accepted = 0,
+				sent_at = NULL, resyncs = resyncs + 1, due_at = now()
+			WHERE id = packet.id;
+		PERFORM smsr.ring();
+	END $$;
+COMMENT ON FUNCTION smsr.resync(smsr.outbound) IS 'Move the counter ahead and send the same command anew: the card has executed nothing (TS 102 225 status 02 on a first sending)';
+
+CREATE FUNCTION smsr.spontaneous(p_eid smsr.eid, p_type int, p_sequence int, p_named smsr.aid) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF p_type IN (1, 2, 3, 5) THEN
+			PERFORM smsr.follow_enabled(p_eid, p_named, NULL);
+		END IF;
+		PERFORM smsr.start_own(p_eid, 'confirm_notification', p_sequence, format('notification of type %s', p_type));
+		IF p_type NOT IN (1, 2, 3, 5) OR NOT EXISTS (SELECT FROM smsr.profile p
+				WHERE p.eid = p_eid AND p.isdp_aid = p_named AND p.iccid IS NOT NULL) THEN
+			PERFORM smsr.start_own(p_eid, 'audit_eis', NULL, format('notification of type %s', p_type));
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.spontaneous(smsr.eid, int, int, smsr.aid)
+	IS 'A notification that no operation awaits: the EIS follows, it is confirmed, and what is not understood is audited';

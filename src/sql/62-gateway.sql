@@ -1,0 +1,173 @@
+-- The gateway's whole vocabulary, outgoing half.  SECURITY DEFINER: a gateway's
+-- role may call these functions and read nothing.
+
+CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DEFAULT '30 s')
+	RETURNS TABLE (sms_id bigint, eid smsr.eid, destination text, tp_pid int, tp_dcs int, tp_ud bytea, validity interval)
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	#variable_conflict use_column
+	DECLARE
+		spi bytea := decode(current_setting('smsr.spi'), 'hex');
+	BEGIN
+		IF gateway IS NULL OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
+			RAISE EXCEPTION 'gateway must be named and max_messages be between 1 and 100000'
+				USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		IF lease IS NULL OR lease <= interval '0' THEN
+			RAISE EXCEPTION 'lease must be more than nothing' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		RETURN QUERY
+		WITH RECURSIVE mno (id) AS (
+			(SELECT o.mno_id FROM smsr.outbound o WHERE o.mno_id IS NOT NULL ORDER BY o.mno_id LIMIT 1)
+			UNION ALL
+			SELECT (SELECT o.mno_id FROM smsr.outbound o WHERE o.mno_id > m.id ORDER BY o.mno_id LIMIT 1)
+			FROM mno m WHERE m.id IS NOT NULL
+		), due AS MATERIALIZED (
+			SELECT q.*
+			FROM mno m CROSS JOIN LATERAL (
+				SELECT o.* FROM smsr.outbound o
+				WHERE o.mno_id = m.id AND o.due_at <= now()
+				ORDER BY o.due_at LIMIT max_messages
+				FOR UPDATE SKIP LOCKED) q
+			WHERE m.id IS NOT NULL AND (
+				NOT EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id)
+				OR EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id AND r.gateway = claim_sms.gateway))
+			ORDER BY q.due_at
+			LIMIT max_messages
+		), fresh AS MATERIALIZED (
+			-- a counter is one per key set: of two new packets to one card, one waits for the next claim
+			SELECT DISTINCT ON (d.eid) d.id, d.eid, k.sd_aid, k.kvn,
+				smsr.es5_script(d.step, CASE d.step WHEN 'auto_delete' THEN p.left_aid ELSE p.isdp_aid END,
+					e.isdp_loadfile_aid, e.isdp_module_aid,
+					(p.arguments ->> 'required_memory')::int, p.sequence) AS script
+			FROM due d
+				JOIN smsr.operation p ON p.eid = d.eid AND p.id = d.operation_id
+				JOIN smsr.euicc e ON e.eid = d.eid
+				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
+					WHERE k.eid = d.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80' AND k.state = 'active'
+						AND k.counter < 1099511627775
+					ORDER BY k.kvn DESC LIMIT 1) k
+			WHERE d.packet IS NULL
+			ORDER BY d.eid, d.id
+		), counted AS (
+			UPDATE smsr.keyset k SET counter = k.counter + 1
+			FROM fresh f
+			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
+			RETURNING f.id, f.script, k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, k.counter
+		), ready AS MATERIALIZED (
+			SELECT c.id, c.sd_aid, c.kvn, c.counter AS cntr, c.script,
+				smsr.seal_command(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed, spi,
+					'\x000001', c.counter, c.script) AS packet
+			FROM counted c
+			UNION ALL
+			SELECT d.id, d.sd_aid, d.kvn, d.cntr, d.script, d.packet
+			FROM due d WHERE d.packet IS NOT NULL
+		), cut AS MATERIALIZED (
+			SELECT r.*, d.eid AS to_eid, d.destination AS address, d.due_at AS was_due, d.expires_at AS until,
+				CASE WHEN d.segments > 0 AND d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END AS have,
+				ARRAY(SELECT s FROM smsr.sms_segments(r.packet, 112, ((r.id >> 10) & 255)::int) s) AS parts
+			FROM ready r JOIN due d ON d.id = r.id
+		), taken AS MATERIALIZED (
+			SELECT c.*, sum(cardinality(c.parts)) OVER (ORDER BY c.was_due, c.id) <= max_messages AS fits
+			FROM cut c
+		), leased AS (
+			UPDATE smsr.outbound o SET sd_aid = t.sd_aid, kvn = t.kvn, cntr = t.cntr, script = t.script,
+				packet = t.packet, segments = cardinality(t.parts), accepted = t.have,
+				gateway = CASE WHEN t.fits THEN claim_sms.gateway ELSE o.gateway END,
+				attempts = o.attempts + t.fits::int,
+				due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END
+			FROM taken t
+			WHERE o.id = t.id
+		)
+		SELECT (t.id << 5) | (s.n - 1), t.to_eid, t.address,
+			current_setting('smsr.tp_pid')::int, current_setting('smsr.tp_dcs')::int, s.part,
+			greatest(t.until - now(), interval '0')
+		FROM taken t CROSS JOIN LATERAL unnest(t.parts) WITH ORDINALITY s (part, n)
+		WHERE t.fits AND (t.have >> (s.n - 1)::int) & 1 = 0
+		ORDER BY t.was_due, t.id, s.n;
+	END $$;
+COMMENT ON FUNCTION smsr.claim_sms(text, int, interval)
+	IS 'Short messages for a gateway to submit, one row each, at most max_messages: new packets are sealed under a counter that is stored first, old ones are the same octets again. Held for the lease, then offered anew. validity is what is left of the operation''s';
+
+CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF cardinality(sms_ids) <> cardinality(smsc_ids) THEN
+			RAISE EXCEPTION 'sms_ids and smsc_ids must have the same number of elements'
+				USING ERRCODE = 'array_subscript_error';
+		END IF;
+		-- every writer takes these rows in the order of their ids
+		PERFORM FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) ORDER BY o.id FOR UPDATE;
+		UPDATE smsr.outbound o SET accepted = o.accepted | s.bits, smsc_id = s.smsc_id,
+				sent_at = coalesce(o.sent_at, clock_timestamp()),
+				due_at = CASE WHEN o.accepted | s.bits = (1 << o.segments) - 1
+					THEN now() + smsr.retry_interval(o.attempts) ELSE o.due_at END
+			FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
+				FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
+			WHERE o.id = s.id;
+	END $$;
+COMMENT ON FUNCTION smsr.sms_submitted(bigint[], text[]) IS 'The SMSC accepted these messages under these ids of its own; the wait for the card''s answer begins';
+
+CREATE FUNCTION smsr.sms_refused(sms_id bigint, reason text, temporary boolean) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		o smsr.outbound;
+	BEGIN
+		PERFORM FROM smsr.euicc e WHERE e.eid = (SELECT b.eid FROM smsr.outbound b WHERE b.id = sms_id >> 5) FOR NO KEY UPDATE;
+		-- the attempt that was refused did not leave: only those before it may have
+		UPDATE smsr.outbound b SET attempts = greatest(b.attempts - 1, 0),
+				due_at = now() + CASE WHEN temporary THEN interval '5 s' ELSE smsr.retry_interval(b.attempts) END
+			WHERE b.id = sms_id >> 5
+			RETURNING * INTO o;
+		IF o.id IS NULL THEN
+			RETURN;
+		END IF;
+		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr, outcome, detail)
+			VALUES ('out', o.eid, o.operation_id, o.step, o.destination, o.gateway, o.attempts, o.cntr,
+				CASE WHEN temporary THEN 'refused for now' ELSE 'refused' END, reason);
+		IF NOT temporary THEN
+			PERFORM smsr.handle_event(o.eid, o.operation_id, 'refused');
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.sms_refused(bigint, text, boolean) IS 'The SMSC would not take a message: for now (it is offered again in seconds), or for good';
+
+CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		n int;
+	BEGIN
+		PERFORM FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) ORDER BY o.id FOR UPDATE;
+		UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0)
+			WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.accepted = 0;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		RETURN n;
+	END $$;
+COMMENT ON FUNCTION smsr.release_sms(bigint[]) IS 'Hand back messages that were claimed and never written to an SMSC; returns how many packets are free again';
+
+CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		o smsr.outbound;
+		failed boolean := upper(state) IN ('EXPIRED', 'DELETED', 'UNDELIV', 'REJECTD');
+	BEGIN
+		SELECT b.* INTO o FROM smsr.outbound b WHERE b.smsc_id = sms_delivery_report.smsc_id ORDER BY b.id LIMIT 1;
+		INSERT INTO smsr.message (direction, eid, operation_id, step, address, cntr, outcome, detail)
+			VALUES ('in', o.eid, o.operation_id, o.step, o.destination, o.cntr, 'delivery report',
+				format('%s for %s', left(state, 20), left(sms_delivery_report.smsc_id, 65)));
+		-- a report says that the card's device took the message, not what the card did
+		IF o.id IS NOT NULL AND failed THEN
+			UPDATE smsr.outbound b SET due_at = least(b.due_at, now() + smsr.retry_interval(b.attempts))
+				WHERE b.id = o.id AND b.destination IS NOT NULL;
+		END IF;
+		RETURN CASE WHEN o.id IS NULL THEN 'nothing awaits it' WHEN failed THEN 'not delivered' ELSE 'delivered' END;
+	END $$;
+COMMENT ON FUNCTION smsr.sms_delivery_report(text, text) IS 'A delivery receipt: recorded, and a failed delivery shortens the wait; never proof of what the card did';

@@ -1,0 +1,262 @@
+-- What the air brings.  Nothing here raises for it, and nothing of it is lost:
+-- each message is kept with what became of it.
+
+CREATE FUNCTION smsr.record_in(p_originator text, p_octets bytea, p_outcome text, p_detail text,
+		p_eid smsr.eid DEFAULT NULL, p_operation bigint DEFAULT NULL, p_step text DEFAULT NULL,
+		p_cntr bigint DEFAULT NULL, p_script bytea DEFAULT NULL) RETURNS text
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		INSERT INTO smsr.message (direction, eid, operation_id, step, address, cntr, outcome, detail, octets, script)
+		VALUES ('in', p_eid, p_operation, p_step, p_originator, p_cntr, p_outcome, p_detail, p_octets, p_script)
+		RETURNING outcome
+	$$;
+COMMENT ON FUNCTION smsr.record_in(text, bytea, text, text, smsr.eid, bigint, text, bigint, bytea) IS 'Keep a received message with what became of it; returns that';
+
+CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		c record;
+		r record;
+		plain record;
+		told text;
+		tried int := 0;
+	BEGIN
+		-- the card answers from the number it has now: any profile's of the eUICC that was asked
+		FOR c IN
+			SELECT o.*, k.key_type, k.sealed
+			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
+				JOIN smsr.outbound o ON o.eid = m.eid AND o.packet IS NOT NULL
+				JOIN smsr.keyset k ON k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn
+			ORDER BY o.id
+			LIMIT 16
+		LOOP
+			tried := tried + 1;
+			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
+				substring(c.packet FROM 5 FOR 1), packet);
+			IF r.authentic AND r.cntr = c.cntr THEN
+				UPDATE smsr.euicc SET last_seen_at = now() WHERE eid = c.eid;
+				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);
+				RETURN smsr.record_in(originator, tp_ud, 'answer', format('status %s: %s',
+						lpad(to_hex(r.status), 2, '0'), told), c.eid, c.operation_id, c.step, r.cntr, r.data);
+			ELSIF NOT r.secured AND plain IS NULL AND r.cntr IN (0, c.cntr) THEN
+				SELECT c.eid, c.operation_id, c.step, r.status, r.cntr INTO plain;
+			END IF;
+		END LOOP;
+		IF plain IS NOT NULL THEN
+			told := smsr.handle_event(plain.eid, plain.operation_id, 'por_unauthenticated', plain.status);
+			RETURN smsr.record_in(originator, tp_ud, 'unauthenticated answer', format('status %s: %s',
+					lpad(to_hex(plain.status), 2, '0'), told), plain.eid, plain.operation_id, plain.step, plain.cntr);
+		END IF;
+		-- to a packet that is no more: whose, at least
+		FOR c IN
+			SELECT k.*
+			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
+				JOIN smsr.keyset k ON k.eid = m.eid AND k.type = 'SCP80'
+			LIMIT 16
+		LOOP
+			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
+				substring(decode(current_setting('smsr.spi'), 'hex') FROM 2 FOR 1), packet);
+			IF r.authentic THEN
+				UPDATE smsr.euicc SET last_seen_at = now() WHERE eid = c.eid;
+				RETURN smsr.record_in(originator, tp_ud, 'late answer', format('status %s',
+						lpad(to_hex(r.status), 2, '0')), c.eid, NULL, NULL, r.cntr, r.data);
+			END IF;
+		END LOOP;
+		RETURN smsr.record_in(originator, tp_ud, 'unknown answer',
+			CASE WHEN tried = 0 THEN 'nothing awaits an answer from this number' ELSE 'no key opens it' END);
+	END $$;
+COMMENT ON FUNCTION smsr.receive_response(text, bytea, bytea) IS 'A response packet (PoR): find the command it answers by number, key and counter, and tell its operation';
+
+CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet bytea) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		c record;
+		opened record;
+		n record;
+		card smsr.euicc;
+		op smsr.operation;
+		told text;
+		event text;
+	BEGIN
+		FOR c IN
+			SELECT k.*
+			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
+				JOIN smsr.euicc e ON e.eid = m.eid
+				JOIN smsr.keyset k ON k.eid = e.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80'
+			ORDER BY k.eid, k.kvn DESC
+			LIMIT 16
+		LOOP
+			opened := smsr.unseal_command(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed, packet);
+			EXIT WHEN opened.authentic;
+		END LOOP;
+		IF opened IS NULL THEN
+			RETURN smsr.record_in(originator, tp_ud, 'unknown originator', 'no eUICC has this number');
+		ELSIF opened.authentic IS NOT TRUE OR (get_byte(opened.spi, 0) & 3) <> 2 THEN
+			-- an RC or nothing at all would let anybody speak for the card
+			RETURN smsr.record_in(originator, tp_ud, 'unauthenticated notification', 'no key opens it');
+		END IF;
+		SELECT * INTO n FROM smsr.read_notification(opened.data);
+		IF n.fault IS NOT NULL THEN
+			RETURN smsr.record_in(originator, tp_ud, 'unreadable notification', n.fault, c.eid, NULL, NULL, NULL, opened.data);
+		ELSIF n.eid IS DISTINCT FROM c.eid THEN
+			RETURN smsr.record_in(originator, tp_ud, 'contradictory notification',
+				'it names another EID than the one whose keys secured it', c.eid, NULL, NULL, NULL, opened.data);
+		END IF;
+
+		SELECT * INTO card FROM smsr.euicc e WHERE e.eid = c.eid;
+		SELECT * INTO op FROM smsr.operation o
+			WHERE o.eid = c.eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
+		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
+			THEN 'notification_again' ELSE 'notification' END;
+		UPDATE smsr.euicc SET last_seen_at = now(), notification_type = n.type, notification_sequence = n.sequence,
+				imei = coalesce(encode(n.imei, 'hex'), imei), meid = coalesce(encode(n.meid, 'hex'), meid)
+			WHERE eid = c.eid;
+
+		IF event = 'notification_again' THEN
+			-- processed once, confirmed every time
+			IF op.sequence = n.sequence AND op.step = 'confirm' THEN
+				told := smsr.handle_event(c.eid, op.id, event);
+			ELSE
+				SELECT * INTO op FROM smsr.operation o
+					WHERE o.eid = c.eid AND o.status IS NULL AND NOT o.exclusive AND o.sequence = n.sequence;
+				IF FOUND THEN
+					told := smsr.handle_event(c.eid, op.id, event);
+				ELSIF smsr.too_late(c.eid, n.type, n.isdp_aid) THEN
+					told := 'not confirmed: the operation it belongs to is over';
+				ELSE
+					PERFORM smsr.start_own(c.eid, 'confirm_notification', n.sequence, 'confirmed again');
+					told := 'confirmed again';
+				END IF;
+			END IF;
+			RETURN smsr.record_in(originator, tp_ud, 'notification repeated', told, c.eid, op.id, NULL, NULL, opened.data);
+		END IF;
+
+		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, isdp_aid, iccid, imei, meid)
+			SELECT c.eid, current_setting('smsr.smsr_id'), '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
+				op.id, n.isdp_aid, (SELECT p.iccid FROM smsr.profile p WHERE p.eid = c.eid AND p.isdp_aid = n.isdp_aid),
+				encode(n.imei, 'hex'), encode(n.meid, 'hex');
+		IF op.id IS NOT NULL THEN
+			told := smsr.handle_event(c.eid, op.id, event, NULL, NULL, n.type, n.sequence, n.isdp_aid);
+		ELSIF smsr.too_late(c.eid, n.type, n.isdp_aid) THEN
+			PERFORM smsr.follow_enabled(c.eid, n.isdp_aid, NULL);
+			told := 'not confirmed: its operation had expired, the card will go back';
+		ELSE
+			PERFORM smsr.spontaneous(c.eid, n.type, n.sequence, n.isdp_aid);
+			told := 'spontaneous';
+		END IF;
+		RETURN smsr.record_in(originator, tp_ud, 'notification', format('type %s, sequence %s: %s', n.type, n.sequence, told),
+			c.eid, op.id, NULL, NULL, opened.data);
+	END $$;
+COMMENT ON FUNCTION smsr.receive_notification(text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
+
+-- SGP.02: after the validity period of the function that caused it, a success
+-- is not confirmed, so that the card rolls back and the EXPIRED given is true.
+CREATE FUNCTION smsr.too_late(p_eid smsr.eid, p_type int, p_named smsr.aid) RETURNS boolean
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT p_type IN (2, 5) AND coalesce((
+			SELECT o.status = 'EXPIRED' AND (
+				(p_type = 2 AND o.function = 'enable_profile' AND o.isdp_aid = p_named)
+				OR (o.function IN ('disable_profile', 'delete_profile') AND o.isdp_aid <> p_named AND o.step = 'disable'))
+			FROM smsr.operation o
+			WHERE o.eid = p_eid AND o.exclusive AND o.status IS NOT NULL
+				AND o.function IN ('enable_profile', 'disable_profile', 'delete_profile')
+			ORDER BY o.id DESC LIMIT 1), false)
+	$$;
+COMMENT ON FUNCTION smsr.too_late(smsr.eid, int, smsr.aid) IS 'Whether a notification reports the success of an operation that has already been given up as EXPIRED';
+
+CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		h record;
+		parts bytea[];
+		packet bytea;
+		state text;
+		about text;
+	BEGIN
+		h := smsr.sms_header(tp_ud);
+		IF h.total > 1 THEN
+			INSERT INTO smsr.inbound_part (originator, reference, total, sequence, tp_ud)
+				VALUES (receive_one.originator, h.reference, h.total, h.sequence, receive_one.tp_ud)
+				ON CONFLICT ON CONSTRAINT inbound_part_pkey DO UPDATE SET tp_ud = excluded.tp_ud, received_at = now();
+			SELECT array_agg(i.tp_ud) INTO parts FROM smsr.inbound_part i
+				WHERE i.originator = receive_one.originator AND i.reference = h.reference AND i.total = h.total;
+			IF cardinality(parts) < h.total THEN
+				RETURN smsr.record_in(originator, tp_ud, 'part', format('%s of %s', h.sequence, h.total));
+			END IF;
+			DELETE FROM smsr.inbound_part i
+				WHERE i.originator = receive_one.originator AND i.reference = h.reference AND i.total = h.total;
+			SELECT coalesce(max(smsr.sms_cpi(p)), 0) INTO h.cpi FROM unnest(parts) p;
+		ELSE
+			parts := ARRAY[tp_ud];
+		END IF;
+		packet := smsr.sms_reassemble(parts);
+		CASE h.cpi
+			WHEN 113 THEN
+				RETURN smsr.receive_response(originator, tp_ud, packet);
+			WHEN 112 THEN
+				RETURN smsr.receive_notification(originator, tp_ud, packet);
+			ELSE
+				RETURN smsr.record_in(originator, tp_ud, 'not for the SM-SR', 'its header names no secured packet');
+		END CASE;
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, about = MESSAGE_TEXT;
+		-- what another attempt may mend is the gateway's to repeat; what the air brought is kept
+		IF left(state, 2) IN ('08', '25', '40', '53', '54', '55', '57', '58', 'F0', 'XX') THEN
+			RAISE;
+		END IF;
+		RETURN smsr.record_in(originator, tp_ud, CASE WHEN left(state, 2) = '22' THEN 'unreadable' ELSE 'not processed' END,
+			format('%s (%s)', about, state));
+	END $$;
+COMMENT ON FUNCTION smsr.receive_one(text, bytea) IS 'One received message, its segments gathered; what can not be read is recorded as such';
+
+CREATE FUNCTION smsr.sms_cpi(tp_ud bytea) RETURNS int
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT h.cpi FROM smsr.sms_header(tp_ud) h $$;
+COMMENT ON FUNCTION smsr.sms_cpi(bytea) IS 'Which security header a short message has: 112 command packet, 113 response packet, 0 neither';
+
+CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS text[]
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		results text[] := '{}';
+		numbers text[];
+	BEGIN
+		IF cardinality(originators) <> cardinality(tp_uds) THEN
+			RAISE EXCEPTION 'originators and tp_uds must have the same number of elements'
+				USING ERRCODE = 'array_subscript_error';
+		END IF;
+		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n) INTO numbers
+			FROM unnest(originators) WITH ORDINALITY u (o, n);
+		-- all rows of the batch first and in order, so that two gateways never wait for each other
+		PERFORM FROM smsr.euicc e
+			WHERE e.eid IN (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = ANY (numbers))
+			ORDER BY e.eid FOR NO KEY UPDATE;
+		PERFORM FROM smsr.outbound o
+			WHERE o.eid IN (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = ANY (numbers))
+			ORDER BY o.id FOR UPDATE;
+		FOR i IN 1 .. coalesce(cardinality(numbers), 0)
+		LOOP
+			results := results || CASE WHEN tp_uds[i] IS NULL
+				THEN smsr.record_in(numbers[i], NULL, 'unreadable', 'no user data')
+				ELSE smsr.receive_one(numbers[i], tp_uds[i]) END;
+		END LOOP;
+		RETURN results;
+	END $$;
+COMMENT ON FUNCTION smsr.receive_sms(text[], bytea[]) IS 'Received short messages, originator in E.164 digits and TP-UD with its header; what became of each, in order. Never raises for what the air brings';
+
+CREATE FUNCTION smsr.receive_sms(originator text, tp_ud bytea) RETURNS text
+	LANGUAGE sql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT (smsr.receive_sms(ARRAY[originator], ARRAY[tp_ud]))[1] $$;
+COMMENT ON FUNCTION smsr.receive_sms(text, bytea) IS 'One received short message; what became of it';

@@ -1,0 +1,68 @@
+-- Time as an event.
+
+CREATE FUNCTION smsr.tick() RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		o record;
+		done int := 0;
+	BEGIN
+		-- one ticker at a time is enough, and two must not meet on the same operations
+		IF NOT pg_try_advisory_xact_lock(hashtext('smsr.tick')) THEN
+			RETURN 0;
+		END IF;
+		FOR o IN
+			SELECT p.eid, p.id
+			FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
+			WHERE p.status IS NULL AND p.expires_at <= now()
+			ORDER BY p.eid, p.id
+			LIMIT 1000
+			FOR NO KEY UPDATE OF e SKIP LOCKED
+		LOOP
+			PERFORM FROM smsr.outbound b WHERE b.eid = o.eid ORDER BY b.id FOR UPDATE;
+			PERFORM smsr.handle_event(o.eid, o.id, 'deadline');
+			done := done + 1;
+		END LOOP;
+		-- parts whose rest never came; they stand in smsr.message all the same
+		DELETE FROM smsr.inbound_part i WHERE i.received_at < now() - interval '1 hour';
+		RETURN done;
+	END $$;
+COMMENT ON FUNCTION smsr.tick() IS 'Carry out what time has brought about; call it every second. Returns how many operations came to their deadline';
+
+CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		month date;
+		made int := 0;
+	BEGIN
+		FOR month IN SELECT generate_series(date_trunc('month', now()) + interval '1 month',
+			date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month')::date
+		LOOP
+			IF to_regclass(format('smsr.message_%s', to_char(month, 'YYYYMM'))) IS NULL THEN
+				EXECUTE format('CREATE TABLE smsr.%I PARTITION OF smsr.message FOR VALUES FROM (%L) TO (%L)',
+					'message_' || to_char(month, 'YYYYMM'), month, (month + interval '1 month')::date);
+				made := made + 1;
+			END IF;
+		END LOOP;
+		RETURN made;
+	END $$;
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message; old ones are dropped by whoever decides how long to keep them';
+
+CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		n bigint;
+	BEGIN
+		IF distance IS NULL OR distance < 1 THEN
+			RAISE EXCEPTION 'distance must be at least 1' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		UPDATE smsr.keyset SET counter = least(counter + distance, 1099511627775) WHERE type = 'SCP80';
+		GET DIAGNOSTICS n = ROW_COUNT;
+		RETURN n;
+	END $$;
+COMMENT ON FUNCTION smsr.advance_counters(bigint) IS 'After a restore from a backup: move every SCP80 counter ahead of whatever was used since; returns how many key sets';

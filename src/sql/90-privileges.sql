@@ -1,0 +1,53 @@
+-- Who may call what.  Values of the types are everybody's; all else is granted by name.
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA smsr FROM PUBLIC;
+
+DO $$
+DECLARE
+	f regprocedure;
+	t regclass;
+BEGIN
+	-- what stands behind operators, casts and indexes of the types reads and writes nothing
+	FOR f IN
+		SELECT o.oprcode FROM pg_catalog.pg_operator o WHERE o.oprnamespace = 'smsr'::regnamespace
+		UNION
+		SELECT c.castfunc FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
+			WHERE p.pronamespace = 'smsr'::regnamespace
+		UNION
+		SELECT 'smsr.pol2_ok(text[])'::regprocedure
+	LOOP
+		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
+	END LOOP;
+	-- a dump carries the data of every table, the counters of every sequence
+	FOR t IN
+		SELECT c.oid FROM pg_catalog.pg_class c
+		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'S')
+		ORDER BY c.oid
+	LOOP
+		PERFORM pg_catalog.pg_extension_config_dump(t, '');
+	END LOOP;
+END $$;
+
+CREATE FUNCTION smsr.grant_gateway(role_name name) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		f regprocedure;
+	BEGIN
+		EXECUTE format('GRANT USAGE ON SCHEMA smsr TO %I', role_name);
+		FOREACH f IN ARRAY ARRAY[
+			'smsr.claim_sms(text, int, interval)'::regprocedure,
+			'smsr.sms_submitted(bigint[], text[])'::regprocedure,
+			'smsr.sms_refused(bigint, text, boolean)'::regprocedure,
+			'smsr.release_sms(bigint[])'::regprocedure,
+			'smsr.sms_delivery_report(text, text)'::regprocedure,
+			'smsr.receive_sms(text, bytea)'::regprocedure,
+			'smsr.receive_sms(text[], bytea[])'::regprocedure,
+			'smsr.tick()'::regprocedure]
+		LOOP
+			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role_name);
+		END LOOP;
+	END $$;
+COMMENT ON FUNCTION smsr.grant_gateway(name) IS 'Let a role be a gateway: it may call the gateway''s functions and read nothing else';
+REVOKE EXECUTE ON FUNCTION smsr.grant_gateway(name) FROM PUBLIC;
