@@ -1,0 +1,116 @@
+/*
+ * fleet.h
+ *		All cards, the clock, and what they have in common.
+ */
+#ifndef FLEET_FLEET_H
+#define FLEET_FLEET_H
+
+#include "card.h"
+#include "faults.h"
+#include "memory.h"
+#include "timers.h"
+
+#define MAX_OPERATORS	16
+
+typedef struct FleetConfig
+{
+	uint64_t	seed;
+	uint32_t	cards;
+	uint64_t	first;			/* serial number of the first card */
+	unsigned	operators;
+	unsigned	profiles;		/* of each card at the start */
+	uint64_t	cntr;			/* stored counter at the start */
+	uint64_t	smsr_address;
+	uint8_t		notification_spi1;
+	unsigned	max_segments;	/* a card's buffer */
+	bool		unsecured_errors;
+	bool		auto_personalize;
+	int			personalize_owner;	/* operator, or -1: by TAR */
+	double		unreachable;	/* fraction of cards whose Disabled profiles get no network */
+	uint8_t		pol1[CARD_PROFILES];
+	uint64_t	refresh;		/* microseconds */
+	uint64_t	attach;
+	uint64_t	repeat;
+	unsigned	tries;
+	double		first_attach;	/* seconds over which to spread it; negative: none */
+} FleetConfig;
+
+#define FLEET_STATS(X) \
+	X(mt_submitted, "submit_sm taken") \
+	X(mt_refused, "submit_sm refused") \
+	X(mt_lost, "lost on the way to the card") \
+	X(mt_unattached, "for a profile that is not enabled, or by another operator's SMSC") \
+	X(mt_expired, "validity over while the card was off") \
+	X(mt_delivered, "short messages that reached a card") \
+	X(mt_not_for_card, "not for the (U)SIM: no UDH, PID or DCS") \
+	X(mt_unreadable, "no packet, or no segment of one, in it") \
+	X(mo_sent, "short messages sent by cards") \
+	X(mo_lost, "lost on the way from the card") \
+	X(mo_delivered, "deliver_sm acknowledged") \
+	X(mo_rejected, "deliver_sm refused for good") \
+	X(receipts, "delivery receipts sent") \
+	X(packets, "command packets executed") \
+	X(unauthentic, "packets whose keys or CC are wrong") \
+	X(counter_low, "packets with a counter not above the stored one") \
+	X(low_security, "packets below the minimum security level") \
+	X(unknown_tar, "packets for another TAR") \
+	X(triggers, "packets with no script in them") \
+	X(commands, "ES5 commands executed") \
+	X(refused_commands, "of these answered with an error") \
+	X(por_sent, "PoRs sent") \
+	X(por_withheld, "PoRs not sent: fault, or asked by delivery report") \
+	X(switches, "profiles enabled by command, confirmed") \
+	X(rollbacks, "changes rolled back") \
+	X(fallbacks, "spontaneous fall-backs") \
+	X(notifications, "notifications sent, repetitions included") \
+	X(confirmations, "notifications confirmed") \
+	X(unconfirmed, "notifications given up") \
+	X(pol1_deleted, "profiles deleted at confirmation because of POL1")
+
+typedef struct FleetStats
+{
+#define X(name, text) uint64_t name;
+	FLEET_STATS(X)
+#undef X
+} FleetStats;
+
+/* Carries a short message of a card to its operator's SMSC. */
+typedef void (*SendMo) (void *carrier, Card *card, const Profile *from,
+						const Address *to, const uint8_t *tp_ud, size_t len);
+
+struct Fleet
+{
+	FleetConfig config;
+	Faults		faults;
+	FleetStats	stats;
+	Card	   *cards;
+	Timers		timers;
+	uint64_t	now;			/* microseconds; monotonic, or a test's own */
+	Scp80	   *scp80;
+	SendMo		send_mo;
+	void		(*is_back) (void *carrier, Card *card); /* on again, or attached elsewhere */
+	void	   *carrier;
+	uint64_t   *by_msisdn_key;	/* open addressing; 0 is free */
+	uint32_t   *by_msisdn_card;
+	size_t		by_msisdn_cap;
+	size_t		by_msisdn_count;
+	uint64_t	random_events;	/* numbers the fleet's own draws */
+	uint32_t	off_epoch;
+};
+
+extern const FleetConfig FLEET_DEFAULTS;
+
+extern void fleet_init(Fleet *fleet, const FleetConfig *config);
+extern void fleet_free(Fleet *fleet);
+extern void fleet_run(Fleet *fleet, uint64_t now);	/* timers due by now */
+extern Card *fleet_card(Fleet *fleet, uint64_t serial);
+/* EID or serial number; NULL if neither */
+extern Card *fleet_find(Fleet *fleet, const char *text);
+extern void fleet_index_msisdn(Fleet *fleet, const Card *card, uint64_t msisdn);
+/* The card that has a profile with this number, and the profile. */
+extern Card *fleet_by_msisdn(Fleet *fleet, uint64_t msisdn, Profile **profile);
+
+extern void fleet_power(Fleet *fleet, Card *card, bool on);
+/* After a change of the faults "off" and "fallback_per_hour". */
+extern void fleet_apply_faults(Fleet *fleet);
+#endif							/* FLEET_FLEET_H */

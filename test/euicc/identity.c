@@ -1,0 +1,111 @@
+/*
+ * identity.c
+ *		EIDs, keys and numbers of simulated cards.
+ */
+#include "identity.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "random.h"
+
+static void
+pack(const char *digits, uint8_t *out, size_t octets)
+{
+	for (size_t i = 0; i < octets; i++)
+		out[i] = (uint8_t) ((digits[2 * i] - '0') << 4 | (digits[2 * i + 1] - '0'));
+}
+
+void
+identity_eid(uint64_t seed, uint64_t serial, uint8_t eid[EID_LEN])
+{
+	char		digits[64];
+
+	snprintf(digits, sizeof digits, "890490320010%06" PRIu64 "%012" PRIu64 "00",
+			 seed % 1000000, serial % UINT64_C(1000000000000));
+	pack(digits, eid, EID_LEN);
+	eid_set_check_digits(eid);
+}
+
+bool
+identity_serial(uint64_t seed, const uint8_t eid[EID_LEN], uint64_t *serial)
+{
+	char		digits[EID_DIGITS + 1];
+	uint8_t		again[EID_LEN];
+
+	eid_format(eid, digits);
+	digits[30] = '\0';
+	*serial = strtoull(digits + 18, NULL, 10);
+	identity_eid(seed, *serial, again);
+	return memcmp(eid, again, EID_LEN) == 0;
+}
+
+/* SHA-256 and not the Rng: keys of a rehearsal need not be guessable from each other. */
+void
+identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY_LEN])
+{
+	char		text[96];
+	uint8_t		digest[EVP_MAX_MD_SIZE];
+	unsigned	len;
+
+	for (int i = 0; i < KEYS; i++)
+	{
+		int			n = snprintf(text, sizeof text, "smsr-fleet key %d %" PRIu64 " %" PRIu64,
+								 i + 1, seed, serial);
+
+		if (EVP_Digest(text, (size_t) n, digest, &len, EVP_sha256(), NULL) != 1)
+			abort();
+		memcpy(keys[i], digest, KEY_LEN);
+	}
+}
+
+void
+identity_iccid(uint64_t seed, uint64_t serial, uint16_t tar, uint8_t iccid[ICCID_LEN])
+{
+	char		digits[64];
+
+	snprintf(digits, sizeof digits, "8949%02" PRIu64 "%08" PRIu64 "%05u0",
+			 seed % 100, serial % (MAX_SERIAL + 1), (unsigned) (tar - FIRST_TAR));
+	for (char check = '0'; check <= '9'; check++)
+	{
+		digits[19] = check;
+		pack(digits, iccid, ICCID_LEN);
+		if (iccid_luhn_ok(iccid))
+			break;
+	}
+}
+
+uint64_t
+identity_msisdn(uint64_t serial, uint16_t tar)
+{
+	return UINT64_C(490000000000000) + serial % (MAX_SERIAL + 1) * 100000 +
+		(unsigned) (tar - FIRST_TAR);
+}
+
+uint64_t
+identity_imsi(uint64_t serial, uint16_t tar, unsigned owner)
+{
+	return UINT64_C(262000000000000) + (owner + 1) % 100 * UINT64_C(10000000000) +
+		serial % (MAX_SERIAL + 1) * 100 + (unsigned) (tar - FIRST_TAR) % 100;
+}
+
+/* TS 102 223 clause 8.20: 15 digits nibble-swapped behind the type of identity (A). */
+void
+identity_imei(uint64_t serial, uint8_t imei[8])
+{
+	char		digits[32];
+
+	snprintf(digits, sizeof digits, "35000000%06" PRIu64 "0", serial % 1000000);
+	imei[0] = (uint8_t) ((digits[0] - '0') << 4 | 0xA);
+	for (int i = 1; i < 8; i++)
+		imei[i] = (uint8_t) ((digits[2 * i] - '0') << 4 | (digits[2 * i - 1] - '0'));
+}
+
+unsigned
+identity_operator(uint16_t tar, unsigned operators)
+{
+	return (unsigned) (tar - FIRST_TAR) % operators;
+}
