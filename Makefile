@@ -3,6 +3,8 @@
 # make, make install, make installcheck as with any PGXS module; "make test"
 # runs every suite there is in throw-away clusters.
 
+.DEFAULT_GOAL = all
+
 EXTENSION = smsr
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" smsr.control)
 
@@ -45,16 +47,18 @@ PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	$(shell xml2-config --cflags 2>/dev/null || pkg-config --cflags libxml-2.0)
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wshadow \
 	-Wno-unused-parameter -Werror=implicit-function-declaration
-# clang complains about gcc's options, which the server's CFLAGS carry
+# clang complains about what the server, built by gcc, says in gcc's words
 ifneq (,$(findstring clang,$(CC)))
-PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-Wno-ignored-attributes
 endif
 SHLIB_LINK = -lcrypto -lxml2
 
-PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+# Not -fvisibility=hidden for all: in PostgreSQL 15 PG_FUNCTION_INFO_V1 does not
+# mark a function for export
+SHLIB_EXPORTS = src/pg/exports.txt
 
-# pgxs.mk's "all" has to stay the first target
-all:
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 # test, demo and bench install what is missing, so they must work without it
 ifneq ($(wildcard $(PGXS)),)
@@ -66,9 +70,7 @@ all install installcheck:
 	@exit 1
 endif
 
-# Names of core are short, and a backend loads modules into one name space.
-# (PostgreSQL 16 hides the rest too; in 15 PG_FUNCTION_INFO_V1 does not mark a
-# function for export, so that hiding all would hide the SQL functions.)
+# Names of core are short, and nobody outside needs them
 src/core/%.o: override CFLAGS += -fvisibility=hidden
 
 src/pg/smsr.o: override CPPFLAGS += -DSMSR_VERSION=\"$(EXTVERSION)\"
