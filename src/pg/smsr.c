@@ -8,6 +8,7 @@
 
 #include "fmgr.h"
 #include "pg/guc.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 
 #if PG_VERSION_NUM >= 180000
@@ -17,6 +18,8 @@ PG_MODULE_MAGIC;
 #endif
 
 extern PGDLLEXPORT void _PG_init(void);
+
+PG_FUNCTION_INFO_V1(smsr_setting);
 
 /*
  * smsr.shard: number of this database among those that share a fleet.  It is
@@ -225,4 +228,13 @@ _PG_init(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("smsr");
+}
+
+/* That this function is called has loaded the library, and so made the parameters. */
+Datum
+smsr_setting(PG_FUNCTION_ARGS)
+{
+	char	   *name = psprintf("smsr.%s", text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(name, NULL, false)));
 }
