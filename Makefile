@@ -88,7 +88,7 @@ $(EXTENSION)--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql)) smsr.con
 -include test/fuzz/fuzz.mk
 -include test/euicc/euicc.mk
 
-.PHONY: test bench demo checkver ack no-tap-as-root
+.PHONY: test bench demo checkver ack typedefs no-tap-as-root
 
 test:
 	test/run.sh
@@ -110,6 +110,11 @@ checkver:
 # Accept what the last installcheck printed
 ack:
 	cp results/*.out expected/
+
+# Our types, for pgindent
+typedefs:
+	grep -rhE --include='*.[ch]' '^typedef (struct|enum) [A-Z]|^} [A-Z][A-Za-z0-9]+;' src gateway test | \
+		sed -E 's/^} //; s/^typedef (struct|enum) //; s/[ ;{].*//' | LC_ALL=C sort -u > typedefs.list
 
 no-tap-as-root:
 	@echo "TAP tests are left out: they do not run as root"
