@@ -147,7 +147,7 @@ END $$;
 CREATE TRIGGER ring AFTER INSERT ON smsr.outbox FOR EACH STATEMENT EXECUTE FUNCTION smsr.ring();
 
 -- fails at commit, after the statement has returned its rows
-CREATE FUNCTION smsr.refuse_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION smsr.refuse_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
 	IF smsr.knob('refuse_commit') IS NOT NULL THEN
 		RAISE EXCEPTION 'not at commit';

@@ -10,6 +10,7 @@ use File::Basename qw(dirname);
 use File::Spec;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use IPC::Open2;
 use IPC::Run ();
 use POSIX qw(WNOHANG);
 use Test::More;
@@ -76,6 +77,7 @@ sub start_database
 
 sub stop_database
 {
+	stop_psql();
 	return as_postgres("$bin/pg_ctl", '-D', "$cluster/data", '-w', '-m', 'fast', 'stop');
 }
 
@@ -84,22 +86,53 @@ sub restart_database
 	return stop_database() && start_database();
 }
 
+# one psql for all statements: starting it costs more than most of them
+my ($psql_in, $psql_out, $psql_pid);
+
+sub start_psql
+{
+	local $SIG{PIPE} = 'IGNORE';
+	$psql_pid = open2($psql_out, $psql_in, 'psql', '-h', $cluster, '-U', 'postgres', '-d', 'postgres', '-XAtq');
+	$psql_in->autoflush(1);
+	return;
+}
+
+sub stop_psql
+{
+	return if !$psql_pid;
+	close $psql_in;
+	close $psql_out;
+	waitpid $psql_pid, 0;
+	undef $psql_pid;
+	return;
+}
+
+# the rows, columns joined with "|"
 sub sql
 {
 	my ($statement) = @_;
-	my ($out, $errors) = ('', '');
-	IPC::Run::run([ 'psql', '-h', $cluster, '-U', 'postgres', '-d', 'postgres', '-XAtq', '-v', 'ON_ERROR_STOP=1' ],
-		'<', \$statement, '>', \$out, '2>', \$errors)
-		or die "psql: $errors";
-	chomp $out;
-	return $out;
+	my ($out, $error) = ('', '');
+	start_psql() if !$psql_pid;
+	print $psql_in "$statement\n;\n\\echo ---end :ERROR :LAST_ERROR_MESSAGE\n";
+	while (my $line = <$psql_out>)
+	{
+		if ($line =~ /^---end (\w+)/)
+		{
+			die "$line in $statement" if $1 eq 'true';
+			chomp $out;
+			return $out;
+		}
+		$out .= $line;
+	}
+	die 'psql has left';
 }
 
 # a new, empty stub schema, and no connection left from an earlier gateway
 sub fresh_schema
 {
 	start_cluster();
-	sql("SET client_min_messages = warning;\n" . do { local (@ARGV, $/) = "$here/stub.sql"; <> });
+	sql("SET client_min_messages = warning");
+	sql("\\i $here/stub.sql");
 	return;
 }
 
@@ -258,7 +291,14 @@ sub wait_for
 		return 0 if time > $end;
 		if (@smscs)
 		{
-			$_->round(0.01) for @smscs;
+			# all that is there, but no longer than the condition can wait
+			my $until = time + 0.05;
+			my $busy = 1;
+			while ($busy && time < $until)
+			{
+				$busy = 0;
+				$busy += $_->round(0.005) for @smscs;
+			}
 		}
 		else
 		{

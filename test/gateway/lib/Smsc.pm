@@ -87,12 +87,14 @@ sub forget
 	return;
 }
 
-# one round: whatever is there, at most $wait seconds
+# one round: whatever is there, at most $wait seconds; how many had something
 sub round
 {
 	my ($self, $wait) = @_;
+	my $count = 0;
 	for my $ready ($self->{select}->can_read($wait))
 	{
+		$count++;
 		if ($ready == $self->{listener})
 		{
 			my $client = $ready->accept or next;
@@ -110,7 +112,7 @@ sub round
 		}
 		$self->handle($ready, $pdu);
 	}
-	return;
+	return $count;
 }
 
 sub handle
