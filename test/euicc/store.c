@@ -78,11 +78,12 @@ read_profile(const char *line, Profile *p)
 				reachable;
 	char		iccid[ICCID_DIGITS + 1];
 	SmsrError	error;
+	int			end = 0;
 
 	*p = (Profile) {0};
-	if (sscanf(line, "profile %u %u %u %u %u %u %20s %" SCNu32 " %" SCNu64 " %" SCNu64,
+	if (sscanf(line, "profile %u %u %u %u %u %u %20s %" SCNu32 " %" SCNu64 " %" SCNu64 " %n",
 			   &tar, &lcs, &pol1, &owner, &fallback, &reachable, iccid,
-			   &p->memory, &p->msisdn, &p->imsi) != PROFILE_FIELDS ||
+			   &p->memory, &p->msisdn, &p->imsi, &end) != PROFILE_FIELDS || line[end] != '\0' ||
 		tar < FIRST_TAR || tar > 0xFFFF || lcs > 0xFF || pol1 > 0xFF || owner >= MAX_OPERATORS)
 		return false;
 	p->has_iccid = strcmp(iccid, "-") != 0;
@@ -106,14 +107,15 @@ read_card(const char *line, Card *card)
 				cause,
 				type,
 				tries;
+	int			end = 0;
 
 	if (sscanf(line, "card %" SCNu64 " %" SCNu64 " %u %u %u %u %u %" SCNu16 " %" SCNu16
 			   " %" SCNu16 " %" SCNu16 " %" SCNu16 " %" SCNu32 " %" SCNu32 " %" SCNu32
-			   " %" SCNu32 " %" SCNu64,
+			   " %" SCNu32 " %" SCNu64 " %n",
 			   &card->serial, &card->cntr, &on, &phase, &cause, &type, &tries, &card->from,
 			   &card->to, &card->pinned, &card->sequence, &card->reference, &card->mt_count,
 			   &card->mo_count, &card->packets, &card->again,
-			   &card->smsr_address) != CARD_FIELDS ||
+			   &card->smsr_address, &end) != CARD_FIELDS || line[end] != '\0' ||
 		phase > PHASE_CONFIRM || cause > CAUSE_ROLL_BACK || type > 0xFF || tries > 0xFF)
 		return false;
 	card->on = on != 0;
@@ -127,8 +129,10 @@ read_card(const char *line, Card *card)
 static bool
 read_log(const char *line, Executed *e)
 {
-	return sscanf(line, "log %" SCNu64 " %" SCNu8 " %" SCNu16 " %" SCNu16,
-				  &e->cntr, &e->kind, &e->tar, &e->sw) == 4;
+	int			end = 0;
+
+	return sscanf(line, "log %" SCNu64 " %" SCNu8 " %" SCNu16 " %" SCNu16 " %n",
+				  &e->cntr, &e->kind, &e->tar, &e->sw, &end) == 4 && line[end] == '\0';
 }
 
 /* One line; *card is the one that the lines now belong to. */

@@ -1,0 +1,1131 @@
+/*
+ * card-test.c
+ *		The logic of simulated cards and of the SMSC's store, under a clock of the
+ *		test's own and without sockets.  Prints TAP.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../smsc.h"
+#include "../store.h"
+#include "core/script.h"
+
+#define SECOND	UINT64_C(1000000)
+
+static int	tests,
+			failures;
+
+static void
+ok(bool condition, const char *format,...)
+{
+	va_list		args;
+
+	printf("%sok %d - ", condition ? "" : "not ", ++tests);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	failures += !condition;
+}
+
+static void
+is(uint64_t got, uint64_t expected, const char *what)
+{
+	ok(got == expected, "%s", what);
+	if (got != expected)
+		printf("# got %" PRIu64 " (%" PRIX64 "), expected %" PRIu64 " (%" PRIX64 ")\n",
+			   got, got, expected, expected);
+}
+
+/* ----------------------------------------------------------- what cards send */
+
+typedef struct Sent
+{
+	uint64_t	at;
+	uint64_t	msisdn;
+	unsigned	owner;
+	Address		to;
+	uint8_t		len;
+	uint8_t		ud[SMS_MAX_UD];
+} Sent;
+
+static Sent sent[1024];
+static int	sent_count;
+static Fleet fleet;
+static Card *card;
+static uint64_t cntr;
+static const Address smsr = {1, 1, "491700000000"};
+
+/* Of the last answer. */
+static Scp80Response por;
+static uint8_t por_data[8192];
+static SmsrBytes answer;		/* data of the last R-APDU */
+static int	answer_segments;
+
+static void
+catch_mo(void *carrier, Card *from, const Profile *profile, const Address *to,
+		 const uint8_t *ud, size_t len)
+{
+	Sent	   *s = &sent[sent_count++ % 1024];
+
+	(void) carrier;
+	(void) from;
+	s->at = fleet.now;
+	s->msisdn = profile->msisdn;
+	s->owner = profile->owner;
+	s->to = *to;
+	s->len = (uint8_t) len;
+	memcpy(s->ud, ud, len);
+}
+
+static void
+back(void *carrier, Card *who)
+{
+	(void) carrier;
+	(void) who;
+}
+
+static void
+begin_with(FleetConfig config)
+{
+	if (fleet.cards != NULL)
+		fleet_free(&fleet);
+	fleet = (Fleet) {.now = SECOND, .send_mo = catch_mo, .is_back = back, .faults = FAULTS_NONE};
+	fleet_init(&fleet, &config);
+	card = fleet_card(&fleet, config.first);
+	cntr = config.cntr;
+	sent_count = 0;
+}
+
+static void
+begin(void)
+{
+	begin_with(FLEET_DEFAULTS);
+}
+
+static void
+later(double seconds)
+{
+	fleet_run(&fleet, fleet.now + (uint64_t) (seconds * 1e6));
+}
+
+/* -------------------------------------------------------- what the SM-SR sends */
+
+static Scp80Keys
+keys_of(const Card *c)
+{
+	return (Scp80Keys) {smsr_bytes(c->keys[0], KEY_LEN), smsr_bytes(c->keys[1], KEY_LEN)};
+}
+
+static void
+send_packet(const Scp80Header *header, SmsrBytes data, int flip)
+{
+	static uint8_t packet[8192];
+	SmsrWriter	p = smsr_writer(packet, sizeof packet);
+	Scp80Keys	keys = keys_of(card);
+	SmsrError	error;
+
+	if (!scp80_seal_command(fleet.scp80, SCP80_SMS, header, &keys, data, &p, &error))
+	{
+		printf("Bail out! seal: %s\n", error.field);
+		return;
+	}
+	if (flip >= 0)
+		packet[flip] ^= 1;
+	/* Backwards, the first twice: a card takes segments as they come. */
+	for (size_t n = sms_segment_count(p.len, 8), i = n + (n > 1); i-- > 0;)
+	{
+		uint8_t		ud[SMS_MAX_UD];
+		SmsrWriter	u = smsr_writer(ud, sizeof ud);
+
+		if (sms_segment(smsr_written(&p), SMS_IEI_COMMAND, 7, 8, i % n, &u, &error))
+			card_receive(&fleet, card, &smsr, smsr_written(&u));
+	}
+}
+
+static Scp80Header
+header_of(uint8_t spi1, uint8_t spi2)
+{
+	return (Scp80Header) {.spi1 = spi1, .spi2 = spi2, .kic = 0x22, .kid = 0x22,
+		.tar = {0, 0, 1}, .cntr = cntr};
+}
+
+/* Put together and open what was sent since "from"; false if that is no PoR. */
+static bool
+open_por(int from, uint8_t spi2)
+{
+	static uint8_t packet[8192];
+	SmsrBytes	segments[64];
+	SmsrWriter	p = smsr_writer(packet, sizeof packet);
+	SmsrWriter	d = smsr_writer(por_data, sizeof por_data);
+	Scp80Keys	keys = keys_of(card);
+	SmsrError	error;
+	uint8_t		cpi;
+
+	answer_segments = sent_count - from;
+	if (answer_segments < 1 || answer_segments > 64)
+		return false;
+	for (int i = 0; i < answer_segments; i++)
+		segments[i] = smsr_bytes(sent[from + i].ud, sent[from + i].len);
+	return sms_reassemble(segments, (size_t) answer_segments, &cpi, &p, &error) &&
+		cpi == SMS_IEI_RESPONSE &&
+		scp80_open_response(fleet.scp80, SCP80_SMS, spi2, 0x22, 0x22, &keys, smsr_written(&p),
+							&d, &por, &error);
+}
+
+/* One command in a script; its SW, or the PoR's status if that is not 00, or -1. */
+static int
+run(const SmsrWriter *apdu)
+{
+	uint8_t		script[8192];
+	SmsrWriter	c = smsr_writer(script, sizeof script);
+	SmsrBytes	one = smsr_written(apdu);
+	Scp80Header header;
+	ScriptResponse response;
+	SmsrError	error;
+	int			from = sent_count;
+
+	cntr++;
+	header = header_of(0x16, 0x39);
+	script_write(&one, 1, false, &c, &error);
+	send_packet(&header, smsr_written(&c), -1);
+	if (!open_por(from, 0x39) || !por.authentic || por.cntr != cntr)
+		return -1;
+	if (por.status != 0)
+		return por.status;
+	if (!script_read_response(por.data, &response, &error))
+		return -1;
+	answer = response.last;
+	return response.sw;
+}
+
+static uint8_t apdu_room[512];
+
+static SmsrWriter
+apdu(void)
+{
+	return smsr_writer(apdu_room, sizeof apdu_room);
+}
+
+static SmsrAid
+isdp(uint32_t tar)
+{
+	SmsrAid		aid;
+	SmsrError	error;
+
+	aid_isdp(tar, &aid, &error);
+	return aid;
+}
+
+static int
+do_enable(uint32_t tar)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_enable(&w, &aid);
+	return run(&w);
+}
+
+static int
+do_disable(uint32_t tar)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_disable(&w, &aid);
+	return run(&w);
+}
+
+static int
+do_delete(uint32_t tar)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_delete(&w, &aid);
+	return run(&w);
+}
+
+static int
+do_fallback(uint32_t tar)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_set_fallback(&w, &aid);
+	return run(&w);
+}
+
+static int
+do_create(uint32_t tar, uint32_t memory)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_create_isdp(&w, &AID_ISD_P_LOADFILE, &AID_ISD_P_MODULE, &aid, memory);
+	return run(&w);
+}
+
+static int
+do_confirm(uint16_t sequence)
+{
+	SmsrWriter	w = apdu();
+
+	es5_write_confirm(&w, sequence);
+	return run(&w);
+}
+
+static int
+do_octets(const void *octets, size_t len)
+{
+	SmsrWriter	w = apdu();
+
+	put_bytes(&w, octets, len);
+	return run(&w);
+}
+
+/* The message number i is a notification: open it. */
+static bool
+notification(int i, Notification *n, Scp80Command *command)
+{
+	static uint8_t scratch[256];
+	SmsrWriter	w = smsr_writer(scratch, sizeof scratch);
+	Scp80Keys	keys = keys_of(card);
+	SmsHeader	header;
+	SmsrError	error;
+
+	return i >= 0 && i < sent_count && sent[i].len > 3 &&
+		sms_read(smsr_bytes(sent[i].ud, sent[i].len), &header, &error) &&
+		header.cpi == SMS_IEI_COMMAND &&
+		scp80_open_command(fleet.scp80, SCP80_SMS, &keys, header.payload, &w, command, &error) &&
+		command->authentic && notification_read(command->data, n, &error);
+}
+
+static void
+is_notification(int i, uint8_t type, uint16_t sequence, uint32_t tar, const char *what)
+{
+	Notification n = {0};
+	Scp80Command command;
+	SmsrAid		aid = isdp(tar);
+	bool		opened = notification(i, &n, &command);
+
+	ok(opened && n.type == type && n.sequence == sequence && aid_compare(&n.enabled, &aid) == 0 &&
+	   memcmp(n.eid, card->eid, EID_LEN) == 0, "%s", what);
+	if (!opened)
+		printf("# message %d of %d is no notification\n", i, sent_count);
+	else
+		printf("# type %02X sequence %u\n", n.type, n.sequence);
+}
+
+static uint16_t
+enabled_tar(void)
+{
+	Profile    *p = card_enabled(card);
+
+	return p != NULL ? p->tar : 0;
+}
+
+/* --------------------------------------------------------------------- tests */
+
+static void
+test_enable(void)
+{
+	Notification n;
+	Scp80Command command;
+	int			at;
+
+	begin();
+	is((uint64_t) do_enable(0x11), SW_OK, "enable: 9000 in the PoR");
+	is(enabled_tar(), 0x10, "enable: not before REFRESH");
+	is(sent[0].msisdn, 490000000100000, "PoR comes from the profile that is enabled still");
+	ok(strcmp(sent[0].to.digits, smsr.digits) == 0, "PoR goes to whoever sent the command");
+	ok(memcmp(sent[0].ud, "\x02\x71\x00", 3) == 0, "PoR has the response header");
+	is((uint64_t) do_enable(0x11), SW_CONDITIONS, "enable while it switches: 6985");
+	at = sent_count;
+	later(0.3);
+	is(enabled_tar(), 0x11, "enable: switched after REFRESH");
+	is((uint64_t) sent_count, (uint64_t) at + 1, "enable: one notification");
+	is_notification(at, 2, 1, 0x11, "enable: notification 02 with the AID that is enabled now");
+	is(sent[at].msisdn, 490000000100001, "notification comes from the new profile");
+	is(sent[at].owner, 1, "notification comes by the new operator");
+	ok(strcmp(sent[at].to.digits, "491700000000") == 0, "notification goes to the SM-SR's address");
+	ok(memcmp(sent[at].ud, "\x02\x70\x00", 3) == 0, "notification has the command header");
+	notification(at, &n, &command);
+	ok(command.header.spi1 == 0x06 && command.header.spi2 == 0 && command.header.cntr == 0 &&
+	   command.header.tar[2] == 1 && command.header.kic == 0x22,
+	   "notification: SPI 06 00, no counter, TAR 000001, key set 2");
+	later(9.8);
+	is((uint64_t) sent_count, (uint64_t) at + 1, "notification: not repeated before its time");
+	later(0.2);
+	is_notification(at + 1, 2, 1, 0x11, "notification: repeated with the same number");
+	is((uint64_t) do_confirm(2), SW_REFERENCE_NOT_FOUND, "confirmation of another number: 6A88");
+	is((uint64_t) do_confirm(1), SW_OK, "confirmation: 9000");
+	at = sent_count;
+	later(3600);
+	is((uint64_t) sent_count, (uint64_t) at, "notification: not repeated once confirmed");
+	is(enabled_tar(), 0x11, "enable: stays");
+	is((uint64_t) do_confirm(1), SW_OK, "confirmation once more: 9000");
+	is(answer.len, 0, "confirmation once more: no list");
+	is(fleet.stats.switches, 1, "one switch counted");
+}
+
+static void
+test_roll_back(void)
+{
+	int			at;
+
+	begin();
+	do_enable(0x11);
+	later(0.3 + 4 * 10 + 5);
+	is(fleet.stats.notifications, 5, "not confirmed: five notifications");
+	is(enabled_tar(), 0x11, "not confirmed: still there before the last one's time is over");
+	later(5);
+	is((uint64_t) do_confirm(1), SW_CONDITIONS, "confirmation on the way back: 6985");
+	later(0.3);
+	is(enabled_tar(), 0x10, "not confirmed: rolled back");
+	is_notification(sent_count - 1, 3, 2, 0x10, "roll-back: notification 03, the old AID, the next number");
+	is(sent[sent_count - 1].msisdn, 490000000100000, "roll-back: from the old profile");
+	is((uint64_t) do_confirm(1), SW_REFERENCE_NOT_FOUND, "confirmation of the change that is void: 6A88");
+	is((uint64_t) do_confirm(2), SW_OK, "roll-back confirmed");
+	is(card->phase, PHASE_IDLE, "roll-back: over");
+
+	begin();
+	card_profile(card, 0x11)->reachable = false;
+	do_enable(0x11);
+	at = sent_count;
+	later(4);
+	is(enabled_tar(), 0x11, "no network: looks for one");
+	is((uint64_t) sent_count, (uint64_t) at, "no network: silent");
+	later(2);
+	is(enabled_tar(), 0x10, "no network: rolled back");
+	is_notification(at, 3, 1, 0x10, "no network: notification 03");
+	later(3600);
+	is(fleet.stats.unconfirmed, 1, "roll-back not confirmed: given up after its tries");
+	is(card->phase, PHASE_IDLE, "roll-back not confirmed: the card rests");
+	is(enabled_tar(), 0x10, "roll-back not confirmed: no further change");
+
+	/* A third profile; the way back has no network either. */
+	begin_with((FleetConfig) {.seed = 1, .cards = 1, .first = 1, .operators = 2, .profiles = 3,
+							  .notification_spi1 = 2, .max_segments = 5, .refresh = 200000,
+							  .attach = 5000000, .repeat = 10000000, .tries = 2, .first_attach = -1});
+	do_enable(0x11);
+	later(0.3);
+	do_confirm(1);
+	card_profile(card, 0x11)->reachable = card_profile(card, 0x12)->reachable = false;
+	do_enable(0x12);
+	later(20);
+	is(enabled_tar(), 0x10, "no network at all: the profile with the attribute");
+	is_notification(sent_count - 1, 5, 2, 0x10, "... with notification 05 (CC only)");
+}
+
+static void
+test_disable(void)
+{
+	begin();
+	is((uint64_t) do_disable(0x10), SW_CONDITIONS, "disable the fall-back profile: 6985");
+	is((uint64_t) do_disable(0x11), SW_CONDITIONS, "disable one that is not enabled: 6985");
+	is((uint64_t) do_disable(0x12), SW_REFERENCE_NOT_FOUND, "disable an unknown one: 6A88");
+	do_enable(0x11);
+	later(1);
+	do_confirm(1);
+	is((uint64_t) do_disable(0x11), SW_OK, "disable");
+	later(1);
+	is(enabled_tar(), 0x10, "disable: the fall-back profile is enabled");
+	is_notification(sent_count - 1, 5, 2, 0x10, "disable: notification 05");
+	later(60);
+	is(enabled_tar(), 0x11, "disable, not confirmed: rolled back");
+	is_notification(sent_count - 1, 3, 3, 0x11, "disable, not confirmed: notification 03");
+}
+
+static void
+test_fall_back(void)
+{
+	begin();
+	ok(!switching_fall_back(&fleet, card), "nothing to fall back to from the fall-back profile");
+	do_enable(0x11);
+	ok(!switching_fall_back(&fleet, card), "no fall-back in the middle of a change");
+	later(1);
+	do_confirm(1);
+	card_profile(card, 0x11)->pol1 = POL1_NO_DISABLE | POL1_DELETE_WHEN_DISABLED;
+	is((uint64_t) do_disable(0x11), SW_POL1, "disable against POL1: 69E1");
+	is((uint64_t) do_enable(0x10), SW_POL1, "enable another against POL1 of the enabled one: 69E1");
+	ok(switching_fall_back(&fleet, card), "network lost");
+	later(1);
+	is(enabled_tar(), 0x10, "fall-back ignores POL1");
+	is_notification(sent_count - 1, 5, 2, 0x10, "fall-back: notification 05");
+	is((uint64_t) do_confirm(2), SW_OK, "fall-back confirmed");
+	ok(card_profile(card, 0x11) != NULL, "fall-back deletes nothing");
+	do_create(0x12, 1000);
+	card_personalize(&fleet, card, card_profile(card, 0x12), 0, 1);
+	is((uint64_t) do_enable(0x12), SW_POL1, "after that only the way back is free: 69E1");
+	is((uint64_t) do_enable(0x11), SW_OK, "... and it is");
+	later(1);
+	is((uint64_t) do_confirm(3), SW_OK, "back, confirmed");
+	is(card->pinned, 0, "back: free again");
+	begin();
+	switching_first_attach(&fleet, card);
+	is_notification(0, 1, 1, 0x10, "first attach: notification 01");
+	is((uint64_t) do_confirm(1), SW_OK, "first attach confirmed");
+}
+
+static void
+test_pol1_deletion(void)
+{
+	TlvReader	r;
+	SmsrAid		aid = {0};
+	SmsrAid		expected = isdp(0x11);
+	SmsrError	error;
+
+	begin();
+	do_enable(0x11);
+	later(1);
+	do_confirm(1);
+	is(answer.len, 2, "no deletion: an empty list from an odd card");
+	card_profile(card, 0x11)->pol1 = POL1_DELETE_WHEN_DISABLED;
+	do_enable(0x10);
+	later(1);
+	ok(card_profile(card, 0x11) != NULL, "POL1: not deleted before the confirmation");
+	is((uint64_t) do_confirm(2), SW_OK, "POL1: confirmed");
+	ok(es5_deleted_reader(answer, &r, &error) && es5_next_deleted(&r, &aid, &error) &&
+	   aid_compare(&aid, &expected) == 0 && !es5_next_deleted(&r, &aid, &error),
+	   "POL1: the deleted one is listed");
+	ok(card_profile(card, 0x11) == NULL, "POL1: deleted");
+	is(card_free_memory(card), CARD_MEMORY - PROFILE_MEMORY, "POL1: its memory is free");
+	begin();
+	do_enable(0x11);
+	later(1);
+	do_confirm(1);
+	card_profile(card, 0x11)->pol1 = POL1_DELETE_WHEN_DISABLED;
+	do_enable(0x10);
+	later(60);
+	is(enabled_tar(), 0x11, "POL1: rolled back, so not deleted");
+}
+
+static void
+test_create_delete(void)
+{
+	static const uint8_t get_data[] = {0x80, 0xCA, 0xFF, 0x22, 0x00};
+	static const uint8_t unknown[] = {0x80, 0x10, 0x00, 0x00, 0x00};
+	static const uint8_t truncated[] = {0x80, 0xE2, 0x88, 0x00, 0x15, 0x3A, 0x03};
+	static const uint8_t wrong_dgi[] = {0x80, 0xE2, 0x88, 0x00, 0x05, 0x3A, 0x63, 0x02, 0x4F, 0x00};
+	SmsrWriter	w;
+	SmsrAid		aid;
+	SmsrError	error;
+	TlvReader	r;
+	Es5Isdp		found;
+	Es5Resources resources;
+	int			count = 0;
+	int			sw;
+
+	begin();
+	is((uint64_t) do_create(0x10, 1000), SW_CONDITIONS, "create with an AID in use: 6985");
+	is((uint64_t) do_create(0x12, CARD_MEMORY), SW_NO_MEMORY, "create: not enough memory: 6A84");
+	is((uint64_t) do_create(0x12, 40000), SW_OK, "create");
+	ok(answer.len == 1 && answer.data[0] == 0, "create: answers 00");
+	is(card_profile(card, 0x12)->lcs, ISDP_SELECTABLE, "create: SELECTABLE");
+	is((uint64_t) do_enable(0x12), SW_CONDITIONS, "enable one that is not personalized: 6985");
+	is((uint64_t) do_fallback(0x12), SW_CONDITIONS, "fall-back attribute for such a one: 6985");
+	w = apdu();
+	aid = isdp(0x13);
+	es5_write_create_isdp(&w, &AID_ISD_P_MODULE, &AID_ISD_P_MODULE, &aid, 1);
+	is((uint64_t) run(&w), SW_REFERENCE_NOT_FOUND, "create from another load file: 6A88");
+	w = apdu();
+	es5_write_create_isdp(&w, &AID_ISD_P_LOADFILE, &AID_ISD_P_MODULE, &AID_ISD_R, 1);
+	is((uint64_t) run(&w), SW_WRONG_DATA, "create with the ISD-R's AID: 6A80");
+
+	w = apdu();
+	es5_write_get_status(&w, NULL);
+	is((uint64_t) run(&w), SW_OK, "GET STATUS");
+	r = tlv_reader(answer);
+	while (es5_next_isdp(&r, &found, &error))
+	{
+		static const uint8_t lcs[] = {ISDP_ENABLED, ISDP_DISABLED, ISDP_SELECTABLE};
+
+		ok(found.lcs == lcs[count] && found.fallback == (count == 0) &&
+		   found.allocated == (count == 2 ? 40000u : 50000u), "GET STATUS: ISD-P %d", count);
+		count++;
+	}
+	is((uint64_t) count, 3, "GET STATUS: three");
+	w = apdu();
+	aid = isdp(0x14);
+	es5_write_get_status(&w, &aid);
+	is((uint64_t) run(&w), SW_REFERENCE_NOT_FOUND, "GET STATUS of an unknown one: 6A88");
+	w = apdu();
+	es5_write_get_resources(&w);
+	is((uint64_t) run(&w), SW_OK, "GET DATA FF21");
+	ok(es5_read_resources(answer, &resources, &error) && resources.applications == 3 &&
+	   resources.free_nvm == CARD_MEMORY - 140000, "GET DATA FF21: what is free");
+
+	is((uint64_t) do_delete(0x10), SW_CONDITIONS, "delete the enabled one: 6985");
+	is((uint64_t) do_delete(0x12), SW_OK, "delete one in state Created");
+	is((uint64_t) do_delete(0x12), SW_NOT_FOUND, "delete it again: 6A82");
+	is((uint64_t) do_fallback(0x11), SW_OK, "set fall-back attribute");
+	ok(card_fallback(card)->tar == 0x11 && !card_profile(card, 0x10)->fallback, "... it has moved");
+	is((uint64_t) do_delete(0x11), SW_CONDITIONS, "delete the fall-back profile: 6985");
+	is((uint64_t) do_fallback(0x44), SW_REFERENCE_NOT_FOUND, "fall-back for an unknown one: 6A88");
+	do_fallback(0x10);
+	card_profile(card, 0x11)->pol1 = POL1_NO_DELETE;
+	is((uint64_t) do_delete(0x11), SW_POL1, "delete against POL1: 69E1");
+	w = apdu();
+	aid = isdp(0x11);
+	es5_write_delete(&w, &aid);
+	/* DELETE with a token behind the AID: MasterDelete (4.1.1.6) */
+	apdu_room[4] = 0x12 + 2 + 4 + 2 + 4;
+	w.len--;
+	put_bytes(&w, "\xB6\x04\x42\x02\x01\x02\x9E\x04\x01\x02\x03\x04\x00", 13);
+	is((uint64_t) run(&w), SW_OK, "master delete: POL1 does not count");
+	ok(card_profile(card, 0x11) == NULL, "master delete: gone");
+	for (uint32_t tar = 0x20; tar < 0x20 + CARD_PROFILES - 1; tar++)
+		do_create(tar, 10);
+	is((uint64_t) do_create(0x30, 10), SW_NO_MEMORY, "create: no room for one more: 6A84");
+
+	is((uint64_t) do_octets(get_data, sizeof get_data), 0x6A86, "another GET DATA: 6A86");
+	is((uint64_t) do_octets(unknown, sizeof unknown), 0x6D00, "another INS: 6D00");
+	is((uint64_t) do_octets(truncated, sizeof truncated), 0x6700, "Lc beyond the end: 6700");
+	sw = do_octets(wrong_dgi, sizeof wrong_dgi);
+	ok(sw == SW_WRONG_DATA || sw == 0x6A86, "an unknown DGI is refused");
+
+	w = apdu();
+	es5_write_addressing_sms(&w, smsr_bytes("\x0C\x91\x94\x17\x22\x33\x44\x55", 8));
+	is((uint64_t) run(&w), SW_OK, "UpdateSMSRAddressingParameters");
+	is(card->smsr_address, 497122334455, "... is kept");
+}
+
+static void
+test_auto_personalize(void)
+{
+	FleetConfig config = FLEET_DEFAULTS;
+	Profile    *p;
+
+	config.auto_personalize = true;
+	begin_with(config);
+	do_create(0x12, 1000);
+	is(card_profile(card, 0x12)->lcs, ISDP_DISABLED, "auto-personalize: DISABLED at once");
+	is(card_profile(card, 0x12)->msisdn, 490000000100002, "auto-personalize: MSISDN by rule");
+	ok(fleet_by_msisdn(&fleet, 490000000100002, &p) == card, "auto-personalize: can be reached there");
+	is((uint64_t) do_enable(0x12), SW_OK, "auto-personalize: can be enabled");
+	later(1);
+	is_notification(sent_count - 1, 2, 1, 0x12, "auto-personalize: and announces itself");
+}
+
+static void
+test_security(void)
+{
+	Scp80Header h;
+	uint8_t		script[64];
+	uint8_t		room[64];
+	SmsrWriter	c = smsr_writer(script, sizeof script);
+	SmsrWriter	w = smsr_writer(room, sizeof room);
+	SmsrBytes	one;
+	SmsrError	error;
+	FleetConfig config = FLEET_DEFAULTS;
+
+	es5_write_get_resources(&w);
+	one = smsr_written(&w);
+	script_write(&one, 1, false, &c, &error);
+
+	begin();
+	cntr = 5;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(0, 0x39) && por.authentic && por.secured && por.status == 0 && por.cntr == 5,
+	   "a good packet: PoR 00, ciphered and with CC");
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(1, 0x39) && por.authentic && por.status == SCP80_CNTR_LOW && por.cntr == 5,
+	   "the same again: PoR 02, secured");
+	is(fleet.stats.commands, 1, "the same again: not executed");
+	h.cntr = 4;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(2, 0x39) && por.status == SCP80_CNTR_LOW, "a lower counter: PoR 02");
+	h.cntr = 9;
+	send_packet(&h, smsr_written(&c), 30);
+	is((uint64_t) sent_count, 3, "one bit wrong: silence");
+	is(card->cntr, 5, "one bit wrong: the counter stays");
+	h.spi1 = 0x1E;
+	h.cntr = 7;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(3, 0x39) && por.status == SCP80_CNTR_HIGH, "counter mode \"next\": PoR 03");
+	h.cntr = 6;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(4, 0x39) && por.status == 0 && card->cntr == 6, "counter mode \"next\": accepted");
+	cntr = 7;
+	h = header_of(0x16, 0x39);
+	h.tar[1] = 1;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(5, 0x39) && !por.secured && por.status == SCP80_TAR_UNKNOWN, "unknown TAR: PoR 09");
+	h = header_of(0x12, 0x39);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(6, 0x39) && por.status == SCP80_INSUFFICIENT_SECURITY, "no ciphering: PoR 0A");
+	h = header_of(0x06, 0x39);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(7, 0x39) && por.status == SCP80_INSUFFICIENT_SECURITY, "no counter: PoR 0A");
+	h = header_of(0x16, 0x39);
+	h.kic = h.kid = 0x32;
+	send_packet(&h, smsr_written(&c), -1);
+	is((uint64_t) sent_count, 8, "unknown key version: silence");
+	is(card->cntr, 6, "none of these moved the counter");
+
+	h = header_of(0x16, 0x00);
+	send_packet(&h, smsr_written(&c), -1);
+	is((uint64_t) sent_count, 8, "no PoR asked, none sent");
+	is(card->cntr, 7, "... but executed");
+	cntr = 8;
+	h = header_of(0x16, 0x3A);
+	send_packet(&h, smsr_written(&c), -1);
+	is((uint64_t) sent_count, 8, "PoR on error: none for a success");
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(8, 0x3A) && por.status == SCP80_CNTR_LOW, "PoR on error: one for a replay");
+	cntr = 9;
+	h = header_of(0x16, 0x21);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(9, 0x21) && por.status == 0 && por.data.len > 0, "PoR without protection, as asked");
+	cntr = 10;
+	h = header_of(0x16, 0x19);
+	send_packet(&h, smsr_written(&c), -1);
+	is((uint64_t) sent_count, 10, "PoR by delivery report: the SMSC keeps it");
+	card->cntr = SCP80_MAX_CNTR;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(10, 0x39) && por.status == SCP80_CNTR_BLOCKED, "counter at its end: PoR 04");
+
+	config.unsecured_errors = true;
+	begin_with(config);
+	cntr = 5;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_written(&c), 30);
+	ok(open_por(0, 0x39) && !por.secured && !por.authentic && por.cntr == 0 &&
+	   por.status == SCP80_RC_CC_DS_FAILED, "--unsecured-errors: PoR 01 in clear");
+	fleet.faults.no_por = 1;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(sent_count == 1 && card->cntr == 5, "fault no_por: executed, not answered");
+}
+
+static void
+test_scripts(void)
+{
+	static const uint8_t trigger[] = {0x81, 0x00};
+	static const uint8_t chained[] = {0xAA, 0x03, 0x83, 0x01, 0x01};
+	static const uint8_t cut[] = {0xAA, 0x05, 0x22, 0x09, 0x80, 0xCA, 0xFF};
+	uint8_t		script[1024];
+	uint8_t		room[256];
+	SmsrWriter	c = smsr_writer(script, sizeof script);
+	SmsrWriter	w = smsr_writer(room, sizeof room);
+	SmsrBytes	three[3];
+	SmsrAid		aid = isdp(0x44);
+	Scp80Header h;
+	ScriptResponse response;
+	SmsrError	error;
+	FleetConfig config = FLEET_DEFAULTS;
+
+	begin();
+	es5_write_get_resources(&w);
+	three[0] = smsr_written(&w);
+	three[1] = smsr_bytes(w.data + w.len, 0);
+	es5_write_enable(&w, &aid);
+	three[1].len = (size_t) (w.data + w.len - three[1].data);
+	three[2] = three[0];
+	script_write(three, 3, false, &c, &error);
+	cntr = 1;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(0, 0x39) && script_read_response(por.data, &response, &error) &&
+	   response.executed == 2 && response.sw == SW_REFERENCE_NOT_FOUND,
+	   "a script ends with its first error, which counts");
+	is(card->log_count, 2, "the log has the two");
+	ok(card->log[1].kind == ES5_ENABLE_PROFILE && card->log[1].tar == 0x44 &&
+	   card->log[1].sw == SW_REFERENCE_NOT_FOUND && card->log[1].cntr == 1, "... and what they were");
+	cntr = 2;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_bytes(trigger, sizeof trigger), -1);
+	ok(open_por(1, 0x39) && por.status == 0 && por.data.len == 0, "a trigger of a session: PoR 00, no data");
+	cntr = 3;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_bytes(chained, sizeof chained), -1);
+	ok(open_por(2, 0x39) && script_read_response(por.data, &response, &error) &&
+	   response.chaining_error == 2, "script chaining: not supported");
+	cntr = 4;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_bytes(cut, sizeof cut), -1);
+	ok(open_por(3, 0x39) && script_read_response(por.data, &response, &error) &&
+	   response.bad_format != 0 && response.executed == 0, "a script cut short: bad format");
+
+	/* Eight profiles take more than one short message each way. */
+	config.profiles = CARD_PROFILES;
+	begin_with(config);
+	c.len = w.len = 0;
+	es5_write_get_status(&w, NULL);
+	is((uint64_t) run(&w), SW_OK, "a long answer");
+	ok(answer_segments > 1, "... takes several short messages");
+	ok(sent[0].ud[1] == 0 && sent[0].ud[6] == 0x71 && sent[1].ud[0] == 5,
+	   "... with 71 in the first alone");
+	c.len = w.len = 0;
+	for (int i = 0; i < 3; i++)
+	{
+		size_t		at = w.len;
+
+		aid = isdp(0x30 + (uint32_t) i);
+		es5_write_create_isdp(&w, &AID_ISD_P_LOADFILE, &AID_ISD_P_MODULE, &aid, 10);
+		three[i] = smsr_bytes(w.data + at, w.len - at);
+	}
+	begin();
+	script_write(three, 3, false, &c, &error);
+	cntr = 1;
+	h = header_of(0x16, 0x39);
+	send_packet(&h, smsr_written(&c), -1);
+	ok(card_profile(card, 0x32) != NULL, "a long command, segments backwards and one twice");
+	is(card->packets, 1, "... executed once");
+	fleet.config.max_segments = 1;
+	h.cntr = 2;
+	send_packet(&h, smsr_written(&c), -1);
+	is(card->packets, 1, "more segments than the card holds: ignored");
+	for (int i = 0; i < 140; i++)
+	{
+		uint8_t		noise[140];
+		Rng			rng = rng_for(1, RNG_MT, (uint64_t) i, 0);
+
+		for (int j = 0; j < 140; j++)
+			noise[j] = (uint8_t) rng_next(&rng);
+		noise[0] = (uint8_t) (i % 8);
+		card_receive(&fleet, card, &smsr, smsr_bytes(noise, (size_t) i + 1));
+	}
+	is(card->packets, 1, "noise: ignored");
+}
+
+/* ---------------------------------------------------- the SMSC, without sockets */
+
+static Smscs smscs;
+
+static void
+begin_smsc(uint64_t seed, unsigned count)
+{
+	FleetConfig config = FLEET_DEFAULTS;
+
+	config.seed = seed;
+	if (fleet.cards != NULL)
+	{
+		if (smscs.fleet != NULL)
+			smscs_free(&smscs);
+		fleet_free(&fleet);
+	}
+	fleet = (Fleet) {.now = SECOND, .faults = FAULTS_NONE};
+	smscs = (Smscs) {.count = count};
+	smscs_init(&smscs, &fleet);
+	fleet_init(&fleet, &config);
+	card = fleet_card(&fleet, 1);
+	cntr = 0;
+}
+
+static uint32_t
+submit_to(unsigned smsc, uint64_t serial, uint32_t tar_now, uint64_t counter, const SmsrWriter *command,
+		  const char *validity)
+{
+	uint8_t		script[256];
+	uint8_t		packet[512];
+	uint8_t		ud[SMS_MAX_UD];
+	SmsrWriter	c = smsr_writer(script, sizeof script);
+	SmsrWriter	p = smsr_writer(packet, sizeof packet);
+	SmsrWriter	u = smsr_writer(ud, sizeof ud);
+	SmsrBytes	one = smsr_written(command);
+	Scp80Keys	keys = keys_of(fleet_card(&fleet, serial));
+	SmppMessage m = {.source = smsr, .destination = {1, 1, ""}, .esm_class = ESM_UDHI,
+		.protocol_id = SMS_PID_DATA_DOWNLOAD, .data_coding = SMS_DCS_CLASS_2,
+	.registered_delivery = 1};
+	Scp80Header h;
+	SmsrError	error;
+	char		id[24];
+
+	cntr = counter;
+	h = header_of(0x16, 0x39);
+	script_write(&one, 1, false, &c, &error);
+	scp80_seal_command(fleet.scp80, SCP80_SMS, &h, &keys, smsr_written(&c), &p, &error);
+	sms_segment(smsr_written(&p), SMS_IEI_COMMAND, 0, 8, 0, &u, &error);
+	snprintf(m.destination.digits, sizeof m.destination.digits, "%" PRIu64,
+			 identity_msisdn(serial, (uint16_t) tar_now));
+	strcpy(m.validity, validity);
+	m.ud = smsr_written(&u);
+	return smsc_submit(&smscs.smsc[smsc], &m, id);
+}
+
+static int
+queue_length(unsigned smsc, uint8_t esm_class)
+{
+	int			count = 0;
+
+	for (const MoMessage *m = smscs.smsc[smsc].first; m != NULL; m = m->next)
+		count += m->esm_class == esm_class;
+	return count;
+}
+
+static void
+test_smsc(void)
+{
+	SmsrWriter	w = apdu();
+
+	es5_write_get_resources(&w);
+	begin_smsc(1, 2);
+	is(submit_to(0, 1, 0x10, 1, &w, ""), ESME_ROK, "SMSC takes a message");
+	later(0.1);
+	is(card->packets, 1, "... and the card gets it");
+	is((uint64_t) queue_length(0, ESM_UDHI), 1, "... and its answer waits for a session");
+	is((uint64_t) queue_length(0, ESM_RECEIPT), 1, "... and a delivery receipt, as asked");
+	is(submit_to(0, 1, 0x77, 1, &w, ""), ESME_RINVDSTADR, "unknown number: ESME_RINVDSTADR");
+	submit_to(0, 1, 0x11, 2, &w, "");
+	later(0.1);
+	is(card->packets, 1, "number of a profile that is not enabled: lost");
+	is(fleet.stats.mt_unattached, 1, "... and counted");
+	submit_to(1, 1, 0x10, 3, &w, "");
+	later(0.1);
+	is(card->packets, 1, "by another operator's SMSC: lost");
+
+	fleet_power(&fleet, card, false);
+	submit_to(0, 1, 0x10, 4, &w, "000000000100000R");
+	submit_to(0, 1, 0x10, 5, &w, "");
+	later(120);
+	is(card->packets, 1, "card off: the SMSC keeps what is for it");
+	fleet_power(&fleet, card, true);
+	later(0.1);
+	is(fleet.stats.mt_expired, 1, "... until its validity is over");
+	is(card->packets, 2, "... and delivers the rest");
+	is(card->cntr, 5, "... the right one");
+
+	fleet.faults.refuse = 1;
+	fleet.faults.refuse_with = REFUSE_QUEUE_FULL;
+	is(submit_to(0, 1, 0x10, 6, &w, ""), ESME_RMSGQFUL, "fault refuse: queue full");
+	fleet.faults = FAULTS_NONE;
+	fleet.faults.mt.duplicate = 1;
+	submit_to(0, 1, 0x10, 7, &w, "");
+	later(0.1);
+	is(fleet.stats.counter_low, 1, "fault duplicate: the second is a replay");
+	fleet.faults = FAULTS_NONE;
+	fleet.faults.mt.bit_error = 1;
+	for (uint64_t i = 8; i < 40; i++)
+		submit_to(0, 1, 0x10, i, &w, "");
+	later(0.1);
+	is(card->packets, 3, "fault bit_error: no broken packet is executed");
+	fleet.faults = FAULTS_NONE;
+	fleet.faults.mt.delay = (FaultRange) {100, 200};
+	submit_to(0, 1, 0x10, 50, &w, "");
+	later(0.09);
+	is(card->packets, 3, "fault delay: not before its minimum");
+	later(0.12);
+	is(card->packets, 4, "fault delay: not after its maximum");
+	is(smpp_validity("300101000000004+", 1893456000 - 3600 - 10), 10, "validity: absolute, with its zone");
+	is(smpp_validity("000002030405000R", 0), 2 * 86400 + 3 * 3600 + 4 * 60 + 5, "validity: relative");
+	is(smpp_validity("nonsense", 0), 0, "validity: anything else");
+}
+
+/* A run with every fault, as a number that depends on all that cards sent. */
+static uint64_t
+faulty_run(uint64_t seed, int order)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(0x11);
+	uint64_t	sum = 0;
+	char		why[100];
+
+	begin_smsc(seed, 1);
+	faults_set(&fleet.faults, "loss=0.2", why, sizeof why);
+	faults_set(&fleet.faults, "duplicate=0.2", why, sizeof why);
+	faults_set(&fleet.faults, "reorder=0.2", why, sizeof why);
+	faults_set(&fleet.faults, "bit_error=0.1", why, sizeof why);
+	faults_set(&fleet.faults, "delay=10-900", why, sizeof why);
+	faults_set(&fleet.faults, "refuse=0.1", why, sizeof why);
+	faults_set(&fleet.faults, "no_por=0.1", why, sizeof why);
+	es5_write_enable(&w, &aid);
+	for (uint64_t round = 0; round < 5; round++)
+	{
+		for (uint64_t i = 1; i <= 10; i++)
+			sum = sum * 31 + submit_to(0, order ? 11 - i : i, round < 3 ? 0x10 : 0x11, round + 1, &w, "") * (order ? 0 : 1);
+		later(30);
+	}
+	if (order)
+		sum = 0;
+	for (uint64_t i = 1; i <= 10; i++)
+	{
+		Card	   *c = fleet_card(&fleet, i);
+
+		sum = sum * 31 + c->cntr;
+		sum = sum * 31 + c->mo_count;
+		sum = sum * 31 + c->sequence;
+		sum = sum * 31 + c->log_count;
+	}
+	return sum + fleet.stats.mo_lost * 7 + fleet.stats.mt_lost * 13;
+}
+
+static void
+test_reproducible(void)
+{
+	uint64_t	a = faulty_run(1, 0);
+	uint64_t	b = faulty_run(1, 0);
+	uint64_t	c = faulty_run(2, 0);
+	uint64_t	d;
+	uint64_t	lost;
+
+	is(a, b, "the same seed: the same run");
+	ok(a != c, "another seed: another run");
+	d = faulty_run(1, 1);
+	lost = fleet.stats.mt_lost;
+	ok(lost > 0 && fleet.stats.mo_lost > 0, "something was lost");
+	is(faulty_run(1, 1), d, "the other way round: the same too");
+	faulty_run(1, 0);
+	is(fleet.stats.mt_lost, lost, "each card's fate does not depend on the others' order");
+}
+
+static void
+test_faults_text(void)
+{
+	Faults		f = FAULTS_NONE;
+	Text		text = {0};
+	char		why[200];
+
+	ok(faults_set(&f, "loss=0.25", why, sizeof why) && f.mt.loss == 0.25 && f.mo.loss == 0.25,
+	   "loss sets both directions");
+	ok(faults_set(&f, "mo_delay=5-10", why, sizeof why) && f.mo.delay.max == 10 && f.mt.delay.max == 0,
+	   "mo_delay sets one");
+	ok(!faults_set(&f, "loss=1.5", why, sizeof why), "a probability above 1 is refused");
+	ok(!faults_set(&f, "delay=10-5", why, sizeof why), "a range upside down is refused");
+	ok(!faults_set(&f, "lose=1", why, sizeof why), "an unknown name is refused");
+	ok(!faults_set(&f, "refuse_with=joy", why, sizeof why), "an unknown refusal is refused");
+	ok(faults_set(&f, "refuse_with=throttled", why, sizeof why) && f.refuse_with == REFUSE_THROTTLED,
+	   "a refusal by name");
+	faults_print(&f, &text);
+	ok(strstr(text.data, "mt_loss=0.25\n") && strstr(text.data, "mo_delay=5-10\n"), "printed");
+	text_free(&text);
+}
+
+static void
+test_power(void)
+{
+	unsigned	off = 0;
+	FleetConfig config = FLEET_DEFAULTS;
+	double		sum = 0;
+
+	config.cards = 1000;
+	begin_with(config);
+	fleet.faults.off = 0.3;
+	fleet.faults.off_time = 10;
+	fleet_apply_faults(&fleet);
+	for (int i = 0; i < 100; i++)
+	{
+		later(1);
+		off = 0;
+		for (uint32_t j = 0; j < 1000; j++)
+			off += !fleet.cards[j].on;
+		if (i >= 20)
+			sum += off;
+	}
+	ok(sum / 80 > 200 && sum / 80 < 400, "fault off: about that many cards are off (%.0f)", sum / 80);
+	fleet.faults.off = 0;
+	fleet_apply_faults(&fleet);
+	later(60);
+	off = 0;
+	for (uint32_t j = 0; j < 1000; j++)
+		off += !fleet.cards[j].on;
+	is(off, 0, "fault off taken back: all come back");
+	begin_with(config);
+	fleet.faults.fallback_per_hour = 3600;
+	for (uint32_t j = 0; j < 1000; j++)
+	{
+		fleet.cards[j].profiles[0].lcs = ISDP_DISABLED;
+		fleet.cards[j].profiles[1].lcs = ISDP_ENABLED;
+	}
+	fleet_apply_faults(&fleet);
+	later(0.5);
+	ok(fleet.stats.fallbacks > 200 && fleet.stats.fallbacks < 800,
+	   "fault fallback_per_hour: about that many fall back (%" PRIu64 ")", fleet.stats.fallbacks);
+}
+
+static void
+test_store(void)
+{
+	char		path[] = "/tmp/smsr-fleet-test-XXXXXX";
+	int			fd = mkstemp(path);
+	Text		why = {0};
+	Executed	log;
+	FILE	   *file;
+	char		line[512];
+
+	close(fd);
+	begin();
+	do_create(0x12, 1234);
+	do_enable(0x11);
+	later(1);
+	log = card->log[1];
+	ok(store_save(&fleet, path, &why), "state saved");
+	begin();
+	is(card->cntr, 0, "a new fleet knows nothing of that");
+	ok(store_restore(&fleet, path, &why), "state restored");
+	cntr = 2;
+	ok(card->cntr == 2 && enabled_tar() == 0x11 && card_profile(card, 0x12)->memory == 1234 &&
+	   card->sequence == 1 && card->log_count == 2 && memcmp(&card->log[1].cntr, &log.cntr, 8) == 0,
+	   "... counter, profiles, sequence, log");
+	is(card->phase, PHASE_CONFIRM, "... and what it was in the middle of");
+	later(20);
+	is_notification(sent_count - 1, 2, 1, 0x11, "... which goes on");
+	is((uint64_t) do_confirm(1), SW_OK, "... and ends");
+	file = fopen(path, "r+");
+	while (fgets(line, sizeof line, file) != NULL && strncmp(line, "card 2 ", 7) != 0)
+		;
+	fseek(file, -5, SEEK_CUR);
+	fputs("xx", file);
+	fclose(file);
+	card->cntr = 99;
+	ok(!store_restore(&fleet, path, &why), "a damaged file is refused");
+	is(card->cntr, 99, "... and changes nothing");
+	text_free(&why);
+	unlink(path);
+}
+
+static void
+test_identity(void)
+{
+	uint8_t		eid[EID_LEN];
+	uint8_t		iccid[ICCID_LEN];
+	uint8_t		a[KEYS][KEY_LEN],
+				b[KEYS][KEY_LEN];
+	uint64_t	serial;
+	SmsrError	error;
+	bool		good = true;
+
+	for (uint64_t i = 1; i < 2000; i++)
+	{
+		identity_eid(7, i * 3, eid);
+		identity_iccid(7, i * 3, 0x11, iccid);
+		good = good && eid_check(eid, &error) && identity_serial(7, eid, &serial) && serial == i * 3 &&
+			iccid_check(iccid, &error) && iccid_luhn_ok(iccid);
+	}
+	ok(good, "EIDs and ICCIDs have right check digits, and EIDs lead back to the card");
+	ok(!identity_serial(8, eid, &serial), "the EID of another seed does not");
+	identity_keys(1, 1, a);
+	identity_keys(1, 2, b);
+	ok(memcmp(a[0], b[0], KEY_LEN) != 0 && memcmp(a[0], a[1], KEY_LEN) != 0, "keys differ");
+	ok(sizeof(Card) < 2048, "a card takes %zu octets", sizeof(Card));
+}
+
+int
+main(void)
+{
+	test_identity();
+	test_enable();
+	test_roll_back();
+	test_disable();
+	test_fall_back();
+	test_pol1_deletion();
+	test_create_delete();
+	test_auto_personalize();
+	test_security();
+	test_scripts();
+	test_faults_text();
+	test_power();
+	test_store();
+	test_smsc();
+	test_reproducible();
+	smscs_free(&smscs);
+	fleet_free(&fleet);
+	printf("1..%d\n", tests);
+	return failures != 0;
+}
