@@ -9,6 +9,8 @@
 #ifndef SMSR_KEYSTORE_H
 #define SMSR_KEYSTORE_H
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "core/sealing.h"
 
 /*

@@ -21,7 +21,8 @@ typedef struct SecureMemory
 	uint8		transport_key[SEALING_KEY_LEN];
 	uint8		file[SECURE_FILE_LEN];
 	uint8		keyset[KEYSET_MAX_LEN]; /* what was opened last */
-	uint8		unwrapped[3][KEYSET_MAX_LEN];	/* keys on their way in */
+	uint8		wrapped[2 * KEYSET_MAX_LEN];	/* a key on its way in */
+	uint8		unwrapped[3][KEYSET_MAX_LEN];	/* a set of them */
 } SecureMemory;
 
 extern SecureMemory *secure_memory(void);

@@ -48,9 +48,11 @@ COMMENT ON COLUMN smsr.euicc.notification_sequence IS 'Sequence number of the la
 CREATE TABLE smsr.euicc_signed (
 	eid smsr.eid PRIMARY KEY REFERENCES smsr.euicc ON DELETE CASCADE,
 	signed_info text NOT NULL,
-	signature text
+	signature text,
+	namespaces text NOT NULL DEFAULT ''
 ) WITH (toast_tuple_target = 128);
 COMMENT ON TABLE smsr.euicc_signed IS 'The part of the EIS that the EUM signed, in the very octets that were received (SGP.02 Annex E)';
+COMMENT ON COLUMN smsr.euicc_signed.namespaces IS 'Namespace declarations of the document''s root element, which both parts inherit';
 
 CREATE TABLE smsr.euicc_security_domain (
 	eid smsr.eid NOT NULL REFERENCES smsr.euicc ON DELETE CASCADE,

@@ -59,15 +59,13 @@ DECLARE
 	key_id smallint;
 BEGIN
 	LOCK TABLE smsr.transport_key IN SHARE ROW EXCLUSIVE MODE;
-	UPDATE smsr.transport_key AS t SET valid_until = now()
-		WHERE t.eum_id = next_transport_key_id.eum_id AND t.valid_until > now();
 	SELECT coalesce(max(t.id), 0) + 1 INTO key_id
 		FROM smsr.transport_key AS t
 		WHERE t.eum_id = next_transport_key_id.eum_id;
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.next_transport_key_id(text) IS 'Ends the validity of an EUM''s transport keys and gives the id of the next one';
+COMMENT ON FUNCTION smsr.next_transport_key_id(text) IS 'The id of an EUM''s next transport key; nobody else gives one until the transaction ends';
 
 CREATE FUNCTION smsr.import_transport_key(eum_id text, mode text, wrapped bytea DEFAULT NULL, check_value bytea DEFAULT NULL) RETURNS smallint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -86,7 +84,7 @@ BEGIN
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'The transport key of an EUM from now on, wrapped under the KEK (RFC 5649), with its key check value; mode none: key values come in clear';
+COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'Adds a transport key of an EUM, wrapped under the KEK (RFC 5649), with its key check value; mode none: key values come in clear. Former keys stay valid until their valid_until';
 
 CREATE FUNCTION smsr.import_transport_key_file(eum_id text, mode text, path text) RETURNS smallint
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
@@ -101,7 +99,7 @@ BEGIN
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.import_transport_key_file(text, text, text) IS 'The transport key of an EUM from now on, from a file on the server that only the server''s user can read: 16, 24 or 32 octets, or their hexadecimal digits';
+COMMENT ON FUNCTION smsr.import_transport_key_file(text, text, text) IS 'Adds a transport key of an EUM from a file on the server that only the server''s user can read: 16, 24 or 32 octets, or their hexadecimal digits';
 
 -- Packets under sealed keys.  eid, sd_aid, kvn, key_type and sealed are a row
 -- of smsr.keyset; KIc and KID follow from its version and key lengths.

@@ -1,0 +1,177 @@
+/*
+ * eis_blank.c
+ *		A copy of a document of which no key value can be read.
+ *
+ * What is rejected may not even be XML, so this goes by marks and not by a
+ * parser, and rather blanks too much: every attribute named value, and in a Key
+ * element all that is longer than an index, a type or a check value.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "pg/eis.h"
+#include "utils/builtins.h"
+
+#define LONGEST_TEXT		4
+#define LONGEST_ATTRIBUTE	8
+#define LONGEST_WORD		16	/* no name in a Key element is longer */
+
+typedef struct Blanker
+{
+	const char *p;
+	const char *end;
+	StringInfoData out;
+	bool		in_key;
+} Blanker;
+
+static bool
+is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '_' || c == '.' || IS_HIGHBIT_SET(c);
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool
+word_is(const char *word, size_t len, const char *wanted)
+{
+	return len == strlen(wanted) && pg_strncasecmp(word, wanted, len) == 0;
+}
+
+static void
+emit(Blanker *b, const char *start, const char *end, bool blank)
+{
+	if (blank)
+		appendStringInfoString(&b->out, "...");
+	else
+		appendBinaryStringInfo(&b->out, start, end - start);
+}
+
+/* Text between tags. */
+static void
+blank_text(Blanker *b)
+{
+	const char *start = b->p;
+	int			count = 0;
+
+	for (; b->p < b->end && *b->p != '<'; b->p++)
+		count += !is_space(*b->p);
+	emit(b, start, b->p, b->in_key && count > LONGEST_TEXT);
+}
+
+/* A quoted value up to its quote, or to the tag that a missing quote runs into. */
+static void
+blank_quoted(Blanker *b, bool is_value)
+{
+	char		quote = *b->p++;
+	const char *start = b->p;
+
+	appendStringInfoChar(&b->out, quote);
+	while (b->p < b->end && *b->p != quote && *b->p != '<')
+		b->p++;
+	emit(b, start, b->p, is_value || (b->in_key && b->p - start > LONGEST_ATTRIBUTE));
+	if (b->p < b->end && *b->p == quote)
+		appendStringInfoChar(&b->out, *b->p++);
+}
+
+/* A comment or CDATA: in a key, nobody needs to read it. */
+static void
+blank_section(Blanker *b)
+{
+	const char *start = b->p;
+
+	for (b->p += 2; b->p < b->end; b->p++)
+	{
+		if (*b->p == '>' && (b->p[-1] == '-' || b->p[-1] == ']'))
+		{
+			b->p++;
+			break;
+		}
+	}
+	emit(b, start, b->p, b->in_key);
+}
+
+/* Which element a tag is of: decides whether a key begins or ends. */
+static void
+note_tag(Blanker *b)
+{
+	const char *p = b->p + 1;
+	bool		closing = p < b->end && *p == '/';
+	const char *name = p += closing;
+
+	for (; p < b->end && (is_name_char(*p) || *p == ':'); p++)
+	{
+		if (*p == ':')
+			name = p + 1;
+	}
+	if (!closing && (word_is(name, p - name, "Key") || word_is(name, p - name, "KeyComponent")))
+		b->in_key = true;
+	else if (word_is(name, p - name, "Keyset") || (closing && word_is(name, p - name, "Key")))
+		b->in_key = false;
+}
+
+static void
+blank_tag(Blanker *b)
+{
+	bool		is_value = false;
+
+	note_tag(b);
+	appendStringInfoChar(&b->out, *b->p++);
+	while (b->p < b->end && *b->p != '<')
+	{
+		char		c = *b->p;
+
+		if (c == '>')
+		{
+			appendStringInfoChar(&b->out, *b->p++);
+			return;
+		}
+		if (c == '"' || c == '\'')
+		{
+			blank_quoted(b, is_value);
+			is_value = false;
+		}
+		else if (is_name_char(c))
+		{
+			const char *start = b->p;
+
+			while (b->p < b->end && is_name_char(*b->p))
+				b->p++;
+			/* without quotes it is still a value */
+			emit(b, start, b->p, is_value || (b->in_key && b->p - start > LONGEST_WORD));
+			is_value = word_is(start, b->p - start, "value");
+		}
+		else
+		{
+			if (c != '=' && !is_space(c))
+				is_value = false;
+			appendStringInfoChar(&b->out, *b->p++);
+		}
+	}
+}
+
+text *
+eis_blank(const char *document, size_t len)
+{
+	Blanker		b = {.p = document, .end = document + len};
+	text	   *result;
+
+	initStringInfo(&b.out);
+	while (b.p < b.end)
+	{
+		if (*b.p != '<')
+			blank_text(&b);
+		else if (b.end - b.p > 1 && b.p[1] == '!')
+			blank_section(&b);
+		else
+			blank_tag(&b);
+	}
+	result = cstring_to_text_with_len(b.out.data, b.out.len);
+	pfree(b.out.data);
+	return result;
+}

@@ -1,0 +1,172 @@
+-- EIS documents: into the inventory, and out of it again.
+
+CREATE TYPE smsr.eis_reading AS (
+	eid text,
+	element text,
+	reason text,
+	subject_code text,
+	reason_code text,
+	euicc smsr.euicc,
+	part smsr.euicc_signed,
+	domains smsr.euicc_security_domain[],
+	profiles smsr.profile[],
+	keysets smsr.keyset[],
+	records smsr.audit_trail[]
+);
+COMMENT ON TYPE smsr.eis_reading IS 'What an EIS document says: rows of the inventory with sealed keys, or the element and the reason for which it is refused';
+
+CREATE FUNCTION smsr.read_eis(document text) RETURNS smsr.eis_reading
+	AS 'MODULE_PATHNAME', 'smsr_read_eis'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 10000;
+COMMENT ON FUNCTION smsr.read_eis(text) IS 'Reads an EIS document (SGP.02 Annex E): key values are unwrapped under the EUM''s transport key, checked and sealed';
+
+CREATE FUNCTION smsr.blank_eis(document text) RETURNS text
+	AS 'MODULE_PATHNAME', 'smsr_blank_eis'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.blank_eis(text) IS 'The document without its key values; also if it is not XML at all';
+
+-- A volatile function is called once a row: OFFSET 0 keeps it from being
+-- flattened into each place that uses a column of its result.
+CREATE FUNCTION smsr.register_eis(documents text[])
+	RETURNS TABLE (line int, eid text, element text, reason text, subject_code text, reason_code text)
+	LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+	WITH reading AS MATERIALIZED (
+		SELECT d.line::int AS line, r.*,
+			row_number() OVER (PARTITION BY r.eid, r.reason IS NULL ORDER BY d.line) AS occurrence
+		FROM unnest(documents) WITH ORDINALITY AS d (document, line),
+			LATERAL smsr.read_eis(coalesce(d.document, '')) AS r
+	), new_euicc AS (
+		INSERT INTO smsr.euicc (eid, eum_id, smsr_id, production_date, platform_type, platform_version,
+				isdp_loadfile_aid, isdp_module_aid, isdr_aid, cattp_support, cattp_version,
+				http_support, http_version, secure_packet_version, remote_provisioning_version,
+				remaining_memory, available_memory, last_audit_at, additional_properties)
+			SELECT e.eid, e.eum_id, e.smsr_id, e.production_date, e.platform_type, e.platform_version,
+				e.isdp_loadfile_aid, e.isdp_module_aid, e.isdr_aid, e.cattp_support, e.cattp_version,
+				e.http_support, e.http_version, e.secure_packet_version, e.remote_provisioning_version,
+				e.remaining_memory, e.available_memory, e.last_audit_at, e.additional_properties
+			FROM reading AS r, LATERAL (SELECT (r.euicc).*) AS e
+			WHERE r.reason IS NULL AND r.occurrence = 1
+			ON CONFLICT (eid) DO NOTHING
+			RETURNING eid
+	), registered AS MATERIALIZED (
+		SELECT r.*
+		FROM reading AS r JOIN new_euicc AS n ON n.eid = (r.euicc).eid
+		WHERE r.reason IS NULL AND r.occurrence = 1
+	), new_part AS (
+		INSERT INTO smsr.euicc_signed (eid, signed_info, signature, namespaces)
+			SELECT (r.part).eid, (r.part).signed_info, (r.part).signature, (r.part).namespaces
+			FROM registered AS r
+	), new_domain AS (
+		INSERT INTO smsr.euicc_security_domain (eid, role, aid, tars, sin, sdin)
+			SELECT d.eid, d.role, d.aid, d.tars, d.sin, d.sdin
+			FROM registered AS r, unnest(r.domains) AS d
+	), new_profile AS (
+		INSERT INTO smsr.profile (eid, isdp_aid, iccid, mno_id, smdp_id, state, fallback_attribute,
+				emergency_attribute, msisdn, imsi, profile_type, allocated_memory, free_memory, pol2)
+			SELECT p.eid, p.isdp_aid, p.iccid, p.mno_id, p.smdp_id, p.state, p.fallback_attribute,
+				p.emergency_attribute, p.msisdn, p.imsi, p.profile_type, p.allocated_memory, p.free_memory, p.pol2
+			FROM registered AS r, unnest(r.profiles) AS p
+	), new_keyset AS (
+		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, check_values, sealed)
+			SELECT k.eid, k.sd_aid, k.kvn, k.type, k.key_type, k.counter, k.check_values, k.sealed
+			FROM registered AS r, unnest(r.keysets) AS k
+	), new_record AS (
+		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_date, operation_type, requester_id,
+				status, subject_code, reason_code, isdp_aid, iccid, imei, meid)
+			SELECT t.eid, t.smsr_id, t.operation_date, t.operation_type, t.requester_id,
+				t.status, t.subject_code, t.reason_code, t.isdp_aid, t.iccid, t.imei, t.meid
+			FROM registered AS r, unnest(r.records) AS t
+	)
+	SELECT r.line, r.eid,
+		CASE WHEN r.reason IS NOT NULL THEN r.element
+			WHEN n.line IS NULL THEN 'EumSignedInfo/Eid' END,
+		CASE WHEN r.reason IS NOT NULL THEN r.reason
+			WHEN n.line IS NULL THEN 'eUICC is already registered' END,
+		CASE WHEN r.reason IS NOT NULL THEN r.subject_code
+			WHEN n.line IS NULL THEN '8.1.1' END,
+		CASE WHEN r.reason IS NOT NULL THEN r.reason_code
+			WHEN n.line IS NULL THEN '3.3' END
+	FROM reading AS r LEFT JOIN registered AS n ON n.line = r.line
+	ORDER BY r.line
+$$;
+COMMENT ON FUNCTION smsr.register_eis(text[]) IS 'Registers EIS documents (ES1.RegisterEIS), all in one statement; one row each, whose reason is NULL if it went in';
+
+CREATE FUNCTION smsr.register_eis(eis xml) RETURNS smsr.eid
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	result record;
+BEGIN
+	SELECT r.* INTO STRICT result FROM smsr.register_eis(ARRAY[eis::text]) AS r;
+	IF result.reason IS NULL THEN
+		RETURN result.eid::smsr.eid;
+	END IF;
+	RAISE EXCEPTION USING
+		ERRCODE = CASE WHEN result.reason_code = '3.3' THEN 'unique_violation' ELSE 'invalid_parameter_value' END,
+		MESSAGE = concat_ws(': ', 'EIS is refused', result.element, result.reason),
+		DETAIL = format('EID %s, subject %s, reason %s.', coalesce(result.eid, 'unknown'),
+			result.subject_code, result.reason_code);
+END
+$$;
+COMMENT ON FUNCTION smsr.register_eis(xml) IS 'Registers an eUICC by its EIS (ES1.RegisterEIS, SGP.02 clause 5.2.1); key values come wrapped under the EUM''s transport key';
+
+CREATE FUNCTION smsr.register_inbox(OUT registered bigint, OUT rejected bigint)
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	-- bounds the memory that the documents and their readings take
+	batch_size CONSTANT int := 1000;
+	lines bigint[];
+	documents text[];
+	batch_registered bigint;
+	batch_rejected bigint;
+BEGIN
+	registered := 0;
+	rejected := 0;
+	LOOP
+		WITH batch AS (
+			DELETE FROM smsr.eis_inbox AS i
+			USING (
+				SELECT o.line FROM smsr.eis_inbox AS o
+				ORDER BY o.line LIMIT batch_size
+				FOR UPDATE SKIP LOCKED
+			) AS next
+			WHERE i.line = next.line
+			RETURNING i.line, i.document
+		)
+		SELECT array_agg(b.line ORDER BY b.line), array_agg(b.document ORDER BY b.line)
+			INTO lines, documents FROM batch AS b;
+		EXIT WHEN lines IS NULL;
+
+		WITH result AS MATERIALIZED (
+			SELECT * FROM smsr.register_eis(documents)
+		), reject AS (
+			INSERT INTO smsr.eis_reject (line, eid, element, reason, subject_code, reason_code, document)
+				SELECT lines[r.line], r.eid, r.element, r.reason, r.subject_code, r.reason_code,
+					smsr.blank_eis(documents[r.line])
+				FROM result AS r WHERE r.reason IS NOT NULL
+				ON CONFLICT (line) DO UPDATE SET
+					eid = excluded.eid, element = excluded.element, reason = excluded.reason,
+					subject_code = excluded.subject_code, reason_code = excluded.reason_code,
+					rejected_at = excluded.rejected_at, document = excluded.document
+		)
+		SELECT count(*) FILTER (WHERE r.reason IS NULL), count(r.reason)
+			INTO batch_registered, batch_rejected FROM result AS r;
+		registered := registered + batch_registered;
+		rejected := rejected + batch_rejected;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION smsr.register_inbox() IS 'Registers the EIS documents in smsr.eis_inbox and empties it; what is refused is in smsr.eis_reject, and stops nothing';
+
+REVOKE ALL ON FUNCTION
+	smsr.read_eis(text),
+	smsr.blank_eis(text),
+	smsr.register_eis(text[]),
+	smsr.register_eis(xml),
+	smsr.register_inbox()
+FROM PUBLIC;
