@@ -192,7 +192,7 @@ answered(uint64_t serial, Subject *s, SmsrBytes packet)
 		finish(serial, s, false);
 	else if (s->stage == STAGE_ENABLE && !s->answered)
 		s->answered = true;
-	else if (s->stage == STAGE_CONFIRM)
+	else if (s->stage == STAGE_CONFIRM && response.cntr == s->cntr)
 		finish(serial, s, true);
 }
 
@@ -237,6 +237,9 @@ handle(Link *link, const SmppPdu *pdu)
 			break;
 		case SMPP_DELIVER_SM:
 			delivered(link, pdu);
+			break;
+		case SMPP_UNBIND | SMPP_RESPONSE:
+			link->bound = false;
 			break;
 		case SMPP_ENQUIRE_LINK:
 			smpp_write(&link->out, SMPP_ENQUIRE_LINK | SMPP_RESPONSE, 0, pdu->sequence, NULL, 0);
@@ -333,6 +336,21 @@ read_arguments(int argc, char **argv)
 	}
 }
 
+/* Part properly, so that the SMSC has every acknowledgement. */
+static void
+unbind(Link *link)
+{
+	struct pollfd fd = {link->fd, POLLIN, 0};
+
+	smpp_write(&link->out, SMPP_UNBIND, 0, ++sequence, NULL, 0);
+	flush(link);
+	while (link->bound && poll(&fd, 1, 3000) > 0)
+	{
+		serve(link, fd.revents);
+		flush(link);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -385,5 +403,7 @@ main(int argc, char **argv)
 	printf("enabled=%" PRIu64 " failed=%" PRIu64 " refused=%" PRIu64 " unfinished=%" PRIu64
 		   " seconds=%.3f per_second=%.0f\n", done, failed, refused, in_work,
 		   seconds() - start, (double) done / (seconds() - start));
+	for (unsigned i = 0; i < link_count; i++)
+		unbind(&links[i]);
 	return done == cards * rounds ? 0 : 1;
 }

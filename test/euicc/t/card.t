@@ -1,0 +1,6 @@
+#!/usr/bin/perl
+# The logic of cards and of the SMSC's store, with the sanitizers.
+use strict;
+use warnings;
+
+exec 'build/euicc-test/card-test' or die "build/euicc-test/card-test: $!\n";
