@@ -4,16 +4,14 @@
  *	  window, take what is delivered, and come back when it breaks.
  */
 #include "bind.h"
-#include "backoff.h"
 #include "clock.h"
 #include "connect.h"
 #include "incoming.h"
-#include "memory.h"
 #include "outgoing.h"
 #include "receipt.h"
+#include "session.h"
 #include "statistics.h"
 #include "status.h"
-#include "window.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,56 +22,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* octets not yet taken by the socket: enough to keep it busy, few to hand back */
-#define OUTPUT_ENOUGH 65536
 /* an SMSC that sends and never reads */
 #define OUTPUT_ABSURD (4 * 1024 * 1024)
 #define INPUT_STEP 65536
 /* a session that held so long was a good one */
 #define SESSION_GOOD 10000
-
-typedef enum BindState
-{
-	BIND_AWAY,					/* waiting to try again */
-	BIND_CONNECTING,
-	BIND_BINDING,				/* bind_transceiver is on its way */
-	BIND_BOUND,
-	BIND_UNBINDING,				/* we have sent unbind */
-	BIND_LEAVING				/* the SMSC has sent unbind: flush and close */
-} BindState;
-
-struct Bind
-{
-	const Config *gateway;
-	const BindConfig *config;
-	BindState	state;
-	bool		draining;
-	unsigned	session;		/* counts connections, so that late answers find no home */
-
-	int			fd;
-	int			attempt;		/* picks one of the host's addresses */
-	Buffer		in;
-	Buffer		out;
-	uint64_t	queued;			/* octets given to 'out' in this session */
-	uint64_t	sent;			/* octets the socket has taken */
-
-	Window		window;
-	Queue		ready;			/* claimed, not submitted: ClaimedMessage */
-
-	Backoff		backoff;
-	int64_t		deadline;		/* of the state: retry, connect, bind, unbind */
-	int64_t		bound_at;
-	int64_t		heard_at;
-	uint32_t	enquire_sequence;	/* 0: no enquire_link is out */
-	int64_t		enquired_at;
-
-	Backoff		throttle;
-	int64_t		paused_until;
-	double		tokens;			/* of the rate limit */
-	int64_t		tokens_at;
-};
-
-static void submit_ready(Bind *bind, int64_t now);
 
 Bind *
 bind_new(const Config *gateway, const BindConfig *config)
@@ -126,7 +79,8 @@ bind_socket(const Bind *bind)
 short
 bind_events(const Bind *bind)
 {
-	if (bind->state == BIND_CONNECTING)
+	/* after an unbind nothing more is read, it is only written to the end */
+	if (bind->state == BIND_CONNECTING || bind->state == BIND_LEAVING)
 		return POLLOUT;
 	return POLLIN | (bind->out.length > 0 ? POLLOUT : 0);
 }
@@ -154,49 +108,16 @@ bind_closed(const Bind *bind)
  */
 
 static void
-release_ready(Bind *bind)
-{
-	for (size_t i = 0; i < bind->ready.count; i++)
-		outgoing_release(((ClaimedMessage *) queue_at(&bind->ready, i))->sms_id);
-	queue_drop(&bind->ready, bind->ready.count);
-}
-
-/*
- * What the socket never took has certainly not been submitted and goes back at
- * once.  What it took may have been: only the lease's end may decide.
- */
-static void
-release_unsent(Bind *bind, int *unsent, int *unknown)
-{
-	WindowEntry *entry;
-	WindowEntry taken;
-
-	*unsent = *unknown = 0;
-	while ((entry = window_oldest(&bind->window)) != NULL)
-	{
-		window_take(&bind->window, entry->sequence, &taken);
-		if (taken.end > bind->sent)
-		{
-			outgoing_release(taken.sms_id);
-			++*unsent;
-		}
-		else
-			++*unknown;
-	}
-	statistics.unanswered += (uint64_t) *unknown;
-}
-
-static void
 end_session(Bind *bind, const char *why)
 {
 	int64_t		now = clock_now();
 	int64_t		delay;
-	int			ready = (int) bind->ready.count;
+	int			ready;
 	int			unsent;
 	int			unknown;
 
-	release_unsent(bind, &unsent, &unknown);
-	release_ready(bind);
+	submit_release_unsent(bind, &unsent, &unknown);
+	ready = submit_release_ready(bind);
 	if (bind->fd >= 0)
 		close(bind->fd);
 	bind->fd = -1;
@@ -247,8 +168,8 @@ flush(Bind *bind)
 		end_session(bind, "unbound by the SMSC");
 }
 
-static void
-put(Bind *bind, const uint8_t *pdu, size_t length)
+void
+session_put(Bind *bind, const uint8_t *pdu, size_t length)
 {
 	if (length == 0)
 	{
@@ -264,7 +185,7 @@ put_plain(Bind *bind, uint32_t command, uint32_t status, uint32_t sequence)
 {
 	uint8_t		pdu[SMPP_PACKED];
 
-	put(bind, pdu, smpp_pack_plain(pdu, command, status, sequence));
+	session_put(bind, pdu, smpp_pack_plain(pdu, command, status, sequence));
 }
 
 /*
@@ -289,7 +210,7 @@ send_bind(Bind *bind, int64_t now)
 	bind->deadline = now + config->response_timeout;
 	bind->queued = bind->sent = 0;
 	window_restart(&bind->window);
-	put(bind, pdu, smpp_pack_bind(pdu, window_sequence(&bind->window), &request));
+	session_put(bind, pdu, smpp_pack_bind(pdu, window_sequence(&bind->window), &request));
 	explicit_bzero(pdu, sizeof(pdu));
 	flush(bind);
 }
@@ -325,226 +246,9 @@ take_bind_answer(Bind *bind, const uint8_t *pdu, const SmppHeader *header, int64
 	bind->bound_at = now;
 	bind->enquire_sequence = 0;
 	bind->deadline = CLOCK_NEVER;
-	bind->tokens = 1;
-	bind->tokens_at = now;
-	bind->paused_until = 0;
-	backoff_reset(&bind->throttle);
+	submit_restart(bind, now);
 	log_info("bind %s: bound to %s port %s, SMSC \"%s\", window %zu", bind_name(bind), bind->config->host,
 			 bind->config->port, system_id, bind->window.limit);
-}
-
-/*
- * submitting
- */
-
-/* SMSCs count per second, so a burst is a tenth of that */
-static void
-refill(Bind *bind, int64_t now)
-{
-	double		rate = bind->config->rate;
-	double		most = rate / 10 < 1 ? 1 : rate / 10;
-
-	bind->tokens += rate * (double) (now - bind->tokens_at) / 1000;
-	bind->tokens_at = now;
-	if (bind->tokens > most)
-		bind->tokens = most;
-}
-
-/* a message must reach the SMSC well before somebody else may claim it */
-static int64_t
-hold_time(const Bind *bind)
-{
-	return bind->gateway->lease / 2;
-}
-
-int
-bind_room(const Bind *bind, int64_t now)
-{
-	int			limit = (int) bind->window.limit;
-	int			ahead = limit < 256 ? limit : 256;
-	int			ready = (int) bind->ready.count;
-	int			room = limit - (int) bind->window.count + ahead - ready;
-
-	if (bind->state != BIND_BOUND || bind->draining || now < bind->paused_until)
-		return 0;
-	if (bind->config->rate > 0)
-	{
-		int64_t		soon = (int64_t) bind->config->rate * hold_time(bind) / 2000;
-
-		if (soon < 1)
-			soon = 1;
-		if (room > soon - ready)
-			room = (int) (soon - ready);
-	}
-	if (room > bind->gateway->batch)
-		room = bind->gateway->batch;
-	/* a statement for a handful is not worth it while there is enough to do */
-	if (ready >= (ahead + 1) / 2 && ready > 0 && room < limit)
-		return 0;
-	return room > 0 ? room : 0;
-}
-
-void
-bind_offer(Bind *bind, const ClaimedMessage *message)
-{
-	if (bind->state != BIND_BOUND || bind->draining || clock_now() < bind->paused_until)
-		outgoing_release(message->sms_id);
-	else
-		queue_push(&bind->ready, message);
-}
-
-static void
-submit(Bind *bind, const ClaimedMessage *message, int64_t now)
-{
-	const BindConfig *config = bind->config;
-	uint8_t		pdu[SMPP_PACKED];
-	size_t		length;
-	WindowEntry *entry;
-	WindowEntry taken;
-	SmppSubmit	fields = {
-		.service_type = config->service_type,
-		.source_ton = (uint8_t) config->source_ton,
-		.source_npi = (uint8_t) config->source_npi,
-		.source = config->source,
-		.dest_ton = (uint8_t) config->dest_ton,
-		.dest_npi = (uint8_t) config->dest_npi,
-		.destination = message->destination,
-		.protocol_id = message->protocol_id,
-		.data_coding = config->data_coding < 0 ? message->data_coding : (uint8_t) config->data_coding,
-		.registered_delivery = config->registered_delivery ? 1 : 0,
-		.validity = message->validity,
-		.ud = message->ud,
-		.ud_length = message->ud_length
-	};
-
-	if (config->max_validity > 0 && fields.validity > config->max_validity / 1000)
-		fields.validity = config->max_validity / 1000;
-
-	entry = window_add(&bind->window, message->sms_id, now);
-	length = smpp_pack_submit(pdu, entry->sequence, &fields);
-	if (length == 0)
-	{
-		window_take(&bind->window, entry->sequence, &taken);
-		log_error("bind %s: sms %lld: %s", bind_name(bind), (long long) message->sms_id, smpp_complaint());
-		outgoing_refused(message->sms_id, smpp_complaint(), false);
-		return;
-	}
-	log_debug("bind %s: sms %lld: submit_sm %u to %s, %zu octets", bind_name(bind), (long long) message->sms_id,
-			  entry->sequence, message->destination, fields.ud_length);
-	put(bind, pdu, length);
-	entry->end = bind->queued;
-	statistics.submitted++;
-}
-
-static void
-submit_ready(Bind *bind, int64_t now)
-{
-	if (bind->state != BIND_BOUND || now < bind->paused_until)
-		return;
-	if (bind->config->rate > 0)
-		refill(bind, now);
-	while (bind->ready.count > 0)
-	{
-		ClaimedMessage *message = queue_at(&bind->ready, 0);
-
-		if (now - message->claimed_at > hold_time(bind))
-			outgoing_release(message->sms_id);
-		else
-		{
-			if (bind->window.count >= bind->window.limit || bind->out.length > OUTPUT_ENOUGH)
-				return;
-			if (bind->config->rate > 0)
-			{
-				if (bind->tokens < 1)
-					return;
-				bind->tokens -= 1;
-			}
-			submit(bind, message, now);
-		}
-		queue_drop(&bind->ready, 1);
-	}
-}
-
-/* Too fast, or nothing that we send is liked: wait, longer each time. */
-static void
-pause_bind(Bind *bind, const WindowEntry *entry, uint32_t status, StatusVerdict verdict, int64_t now)
-{
-	int64_t		delay;
-
-	/* sent before the last pause: that pause has answered it already */
-	if (entry->sent_at < bind->paused_until)
-		return;
-	delay = backoff_next(&bind->throttle, bind->config->throttle_min, bind->config->throttle_max);
-	bind->paused_until = now + delay;
-	log_line(verdict == VERDICT_MISCONFIGURED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-			 "bind %s: %s: pausing for %lld ms, %zu handed back%s", bind_name(bind), status_words(status),
-			 (long long) delay, bind->ready.count,
-			 verdict == VERDICT_MISCONFIGURED ? "; please compare the configuration with what the SMSC expects" : "");
-	release_ready(bind);
-}
-
-static void
-take_refusal(Bind *bind, const WindowEntry *entry, uint32_t status, int64_t now)
-{
-	StatusVerdict verdict = status_verdict(status);
-	bool		temporary = verdict != VERDICT_PERMANENT;
-
-	if (verdict == VERDICT_THROTTLED)
-		statistics.throttled++;
-	else
-		statistics.refused++;
-	log_line(temporary ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "bind %s: sms %lld refused: %s, %s", bind_name(bind),
-			 (long long) entry->sms_id, status_words(status), temporary ? "temporary" : "permanent");
-	outgoing_refused(entry->sms_id, status_words(status), temporary);
-	if (verdict == VERDICT_THROTTLED || verdict == VERDICT_MISCONFIGURED)
-		pause_bind(bind, entry, status, verdict, now);
-}
-
-static void
-take_submit_answer(Bind *bind, const uint8_t *pdu, const SmppHeader *header, int64_t now)
-{
-	WindowEntry entry;
-	char		id[SMPP_ID] = "";
-
-	if (!window_take(&bind->window, header->sequence, &entry))
-	{
-		log_warning("bind %s: answer to no submit_sm of ours, sequence %u", bind_name(bind), header->sequence);
-		statistics.bad_pdus++;
-		return;
-	}
-	if (header->status != ESME_ROK)
-	{
-		take_refusal(bind, &entry, header->status, now);
-		return;
-	}
-	/* accepted all the same; a receipt for it can just not be told apart */
-	if (!smpp_unpack_submit_answer(pdu, header, id))
-		log_warning("bind %s: sms %lld accepted with an unusable message id: %s", bind_name(bind),
-					(long long) entry.sms_id, smpp_complaint());
-	if (entry.sent_at >= bind->paused_until)
-		backoff_reset(&bind->throttle);
-	statistics.accepted++;
-	outgoing_accepted(entry.sms_id, id);
-}
-
-/* An answer that never came: the SMSC may have the message, so only forget it. */
-static void
-forget_unanswered(Bind *bind, int64_t now)
-{
-	WindowEntry *entry;
-	WindowEntry taken;
-	int			count = 0;
-
-	while ((entry = window_oldest(&bind->window)) != NULL && now - entry->sent_at >= bind->config->response_timeout)
-	{
-		window_take(&bind->window, entry->sequence, &taken);
-		count++;
-	}
-	if (count == 0)
-		return;
-	statistics.unanswered += (uint64_t) count;
-	log_warning("bind %s: %d submit_sm without an answer after %lld ms; their leases will run out", bind_name(bind),
-				count, (long long) bind->config->response_timeout);
 }
 
 /*
@@ -559,7 +263,7 @@ bind_answer(const Origin *origin, uint32_t status)
 
 	if (bind->session != origin->session || bind->fd < 0)
 		return;
-	put(bind, pdu, smpp_pack_message_answer(pdu, origin->command, status, origin->sequence));
+	session_put(bind, pdu, smpp_pack_message_answer(pdu, origin->command, status, origin->sequence));
 }
 
 static void
@@ -617,20 +321,12 @@ take_unbind(Bind *bind, const SmppHeader *header)
 static void
 take_nack(Bind *bind, const SmppHeader *header, int64_t now)
 {
-	WindowEntry entry;
-
 	log_warning("bind %s: generic_nack for sequence %u: %s", bind_name(bind), header->sequence,
 				status_words(header->status));
 	if (bind->state == BIND_BINDING)
 		end_session(bind, "the SMSC does not understand bind_transceiver");
-	else if (window_take(&bind->window, header->sequence, &entry))
-	{
-		/* it says that it did not understand, hence that it did not submit */
-		statistics.refused++;
-		outgoing_refused(entry.sms_id, status_words(header->status), true);
-		if (status_verdict(header->status) == VERDICT_THROTTLED)
-			pause_bind(bind, &entry, header->status, VERDICT_THROTTLED, now);
-	}
+	else
+		submit_take_nack(bind, header, now);
 }
 
 static void
@@ -647,7 +343,7 @@ take_pdu(Bind *bind, const uint8_t *pdu, const SmppHeader *header)
 				take_bind_answer(bind, pdu, header, now);
 			return;
 		case SMPP_SUBMIT_SM | SMPP_RESPONSE:
-			take_submit_answer(bind, pdu, header, now);
+			submit_take_answer(bind, pdu, header, now);
 			return;
 		case SMPP_DELIVER_SM:
 		case SMPP_DATA_SM:
@@ -754,7 +450,10 @@ bind_ready(Bind *bind)
 			end_session(bind, strerror(problem));
 		return;
 	}
-	read_input(bind);
+	if (bind->state == BIND_LEAVING)
+		flush(bind);
+	else
+		read_input(bind);
 }
 
 static void
@@ -809,7 +508,7 @@ bind_step(Bind *bind, int64_t now)
 		keep_alive(bind, now);
 	if (bind->state == BIND_BOUND)
 	{
-		forget_unanswered(bind, now);
+		submit_forget_unanswered(bind, now);
 		submit_ready(bind, now);
 	}
 	flush(bind);
@@ -826,21 +525,7 @@ bind_deadline(const Bind *bind)
 		return next;
 	next = bind->enquire_sequence ? bind->enquired_at + bind->config->response_timeout
 		: bind->heard_at + bind->config->enquire_link;
-	if (bind->window.count > 0)
-	{
-		/* the oldest is looked up without a mutable window: any bound will do */
-		next = clock_earlier(next, clock_now() + 250);
-	}
-	if (bind->ready.count > 0 && bind->window.count < bind->window.limit)
-	{
-		int64_t		wait = 250;
-
-		if (bind->config->rate > 0 && bind->tokens < 1)
-			wait = (int64_t) ((1 - bind->tokens) * 1000 / bind->config->rate) + 1;
-		next = clock_earlier(next, clock_now() + wait);
-	}
-	if (bind->paused_until > clock_now())
-		next = clock_earlier(next, bind->paused_until);
+	next = clock_earlier(next, submit_deadline(bind));
 	return next;
 }
 
@@ -848,7 +533,7 @@ void
 bind_drain(Bind *bind)
 {
 	bind->draining = true;
-	release_ready(bind);
+	submit_release_ready(bind);
 	if (bind->state != BIND_BOUND && bind->state != BIND_AWAY)
 		end_session(bind, "stopping");
 	else if (bind->state == BIND_AWAY)

@@ -528,6 +528,9 @@ check_whole(Reader *reader)
 			complain(reader, bind->line, "bind \"%s\": reconnect_max is less than reconnect_min", bind->name);
 		if (bind->throttle_max < bind->throttle_min)
 			complain(reader, bind->line, "bind \"%s\": throttle_max is less than throttle_min", bind->name);
+		if (bind->response_timeout > config->lease / 2)
+			log_warning("%s:%d: bind \"%s\": response_timeout is more than half the lease: a message may be sent again while its answer is awaited",
+						reader->path, bind->line, bind->name);
 		find_password(reader, bind);
 	}
 }

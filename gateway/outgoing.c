@@ -49,6 +49,7 @@ typedef struct Refused
 typedef struct Release
 {
 	int64_t		sms_id;
+	int64_t		claimed_at;
 } Release;
 
 typedef struct Receipt
@@ -146,9 +147,9 @@ outgoing_refused(int64_t sms_id, const char *reason, bool temporary)
 }
 
 void
-outgoing_release(int64_t sms_id)
+outgoing_release(int64_t sms_id, int64_t claimed_at)
 {
-	Release		item = {sms_id};
+	Release		item = {sms_id, claimed_at};
 
 	statistics.released++;
 	queue_push(&outgoing.queues[WORK_RELEASE], &item);
@@ -179,6 +180,19 @@ outgoing_receipts_waiting(void)
 /*
  * building statements
  */
+
+/*
+ * A lease that has run out while the database was away is no longer ours to hand
+ * back: the message may be in somebody else's hands.
+ */
+static void
+drop_stale_releases(int64_t now)
+{
+	Queue	   *queue = &outgoing.queues[WORK_RELEASE];
+
+	while (queue->count > 0 && now - ((Release *) queue_at(queue, 0))->claimed_at >= outgoing.config->lease)
+		queue_drop(queue, 1);
+}
 
 static size_t
 batch_of(WorkKind kind)
@@ -303,6 +317,8 @@ try_work(WorkKind kind, int64_t now)
 		return false;
 	if (kind < QUEUES)
 	{
+		if (kind == WORK_RELEASE)
+			drop_stale_releases(now);
 		count = batch_of(kind);
 		if (count == 0)
 			return false;

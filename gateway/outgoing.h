@@ -16,7 +16,7 @@ extern void outgoing_reconfigure(const Config *config);
 /* from the binds */
 extern void outgoing_accepted(int64_t sms_id, const char *smsc_id);
 extern void outgoing_refused(int64_t sms_id, const char *reason, bool temporary);
-extern void outgoing_release(int64_t sms_id);
+extern void outgoing_release(int64_t sms_id, int64_t claimed_at);
 extern void outgoing_receipt(const Origin *origin, const char *id, const char *state);
 
 /* from the event loop */

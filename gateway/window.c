@@ -50,7 +50,7 @@ window_sequence(Window *window)
 }
 
 WindowEntry *
-window_add(Window *window, int64_t sms_id, int64_t now)
+window_add(Window *window, int64_t sms_id, int64_t claimed_at, int64_t now)
 {
 	WindowEntry *entry;
 
@@ -61,6 +61,7 @@ window_add(Window *window, int64_t sms_id, int64_t now)
 	entry = &window->entries[window->next & window->mask];
 	entry->sequence = window_sequence(window);
 	entry->sms_id = sms_id;
+	entry->claimed_at = claimed_at;
 	entry->sent_at = now;
 	entry->end = 0;
 	window->count++;

@@ -13,6 +13,7 @@ typedef struct WindowEntry
 {
 	uint32_t	sequence;		/* 0: free */
 	int64_t		sms_id;
+	int64_t		claimed_at;
 	int64_t		sent_at;
 	uint64_t	end;			/* where the PDU ends in the stream of octets sent */
 } WindowEntry;
@@ -34,7 +35,7 @@ extern void window_free(Window *window);
 extern uint32_t window_sequence(Window *window);
 
 /* the caller sees to it that count < limit */
-extern WindowEntry *window_add(Window *window, int64_t sms_id, int64_t now);
+extern WindowEntry *window_add(Window *window, int64_t sms_id, int64_t claimed_at, int64_t now);
 extern bool window_take(Window *window, uint32_t sequence, WindowEntry *entry);
 extern WindowEntry *window_oldest(Window *window);
 extern void window_restart(Window *window);
