@@ -561,6 +561,9 @@ procedure(const Operation *op, const ProcedureEvent *ev)
 		if (row->stage != SAME)
 			result.operation.stage = (ProcedureStage) row->stage;
 		result.effects = row->effects;
+		/* an answer that is not OK carries no list of what POL1 took */
+		if (ev->kind == EVENT_POR && ev->por_status != SCP80_POR_OK)
+			result.effects &= ~(unsigned) EFFECT_DROP_DELETED;
 		result.status = row->status;
 		result.subject = row->subject;
 		result.reason = row->reason;

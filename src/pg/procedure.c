@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(smsr_resync_distance);
 PG_FUNCTION_INFO_V1(smsr_lifecycle);
 PG_FUNCTION_INFO_V1(smsr_profile_guard);
 
-static void
+static _Noreturn void
 bad_name(const char *what, const char *name)
 {
 	ereport(ERROR,

@@ -7,7 +7,7 @@ CREATE FUNCTION smsr.next_id() RETURNS bigint
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 	BEGIN ATOMIC
 		SELECT pg_catalog.nextval('smsr.id_seq'::pg_catalog.regclass) * 1024
-			+ pg_catalog.current_setting('smsr.shard')::bigint;
+			+ smsr.setting('shard')::bigint;
 	END;
 COMMENT ON FUNCTION smsr.next_id() IS 'An id that no other shard gives: a local sequence and, in the low ten bits, smsr.shard';
 

@@ -6,23 +6,23 @@ CREATE FUNCTION smsr.requester() RETURNS text
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT coalesce((SELECT p.oid FROM smsr.party p WHERE p.role_name = current_user),
-			current_setting('smsr.smsr_id'))
+			smsr.setting('smsr_id'))
 	$$;
 COMMENT ON FUNCTION smsr.requester() IS 'OID of the party that calls: the one bound to the role in force, else this SM-SR itself';
 
 CREATE FUNCTION smsr.setting_seconds(name text) RETURNS double precision
 	LANGUAGE sql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$ SELECT extract(epoch FROM current_setting(name)::interval)::double precision $$;
-COMMENT ON FUNCTION smsr.setting_seconds(text) IS 'A parameter that is a time, in seconds, whatever unit it is written in';
+	AS $$ SELECT extract(epoch FROM smsr.setting(name)::interval)::double precision $$;
+COMMENT ON FUNCTION smsr.setting_seconds(text) IS 'A parameter of this extension that is a time, in seconds, whatever unit it is written in';
 
 CREATE FUNCTION smsr.retry_interval(attempts int) RETURNS interval
 	LANGUAGE sql VOLATILE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT make_interval(secs => least(
-				smsr.setting_seconds('smsr.retry_initial') * power(2, least(greatest(attempts - 1, 0), 20)),
-				smsr.setting_seconds('smsr.retry_max'))
+				smsr.setting_seconds('retry_initial') * power(2, least(greatest(attempts - 1, 0), 20)),
+				smsr.setting_seconds('retry_max'))
 			* (0.9 + random() * 0.2))
 	$$;
 COMMENT ON FUNCTION smsr.retry_interval(int) IS 'How long to wait for an answer after so many sendings: doubling, bounded, with a tenth of jitter either way';
@@ -65,7 +65,7 @@ CREATE FUNCTION smsr.judge(event text, p_eid smsr.eid, state text, fallback bool
 	AS $$
 		SELECT CASE
 			WHEN event = 'delete_profile' AND state = 'Enabled'
-					AND current_setting('smsr.delete_enabled') = 'refuse'
+					AND smsr.setting('delete_enabled') = 'refuse'
 				THEN ROW(state, '8.2.1', '1.2', 'the profile is enabled')::smsr.refusal
 			WHEN event = 'create_isdp' AND (arguments ->> 'required_memory')::bigint > remaining_memory
 				THEN ROW(state, '8.1', '4.8', 'the eUICC has not enough memory')::smsr.refusal
@@ -99,7 +99,7 @@ CREATE FUNCTION smsr.validity(requested interval) RETURNS interval
 	AS $$
 	BEGIN
 		IF requested IS NULL THEN
-			RETURN make_interval(secs => smsr.setting_seconds('smsr.default_validity'));
+			RETURN make_interval(secs => smsr.setting_seconds('default_validity'));
 		END IF;
 		IF requested <= interval '0' OR requested > interval '366 days' THEN
 			RAISE EXCEPTION 'validity must be more than nothing and at most 366 days'
@@ -219,7 +219,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		), recorded AS (
 			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
 				subject_code, reason_code, isdp_aid, iccid)
-			SELECT d.eid, current_setting('smsr.smsr_id'), smsr.operation_type(function), d.id, me, 'FAILED',
+			SELECT d.eid, smsr.setting('smsr_id'), smsr.operation_type(function), d.id, me, 'FAILED',
 				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid
 			FROM decided d
 			WHERE d.refused

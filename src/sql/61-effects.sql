@@ -186,7 +186,7 @@ CREATE FUNCTION smsr.start_own(p_eid smsr.eid, p_function text, p_sequence int, 
 		END IF;
 		SELECT * INTO next FROM smsr.procedure(p_function, NULL, 'waiting', NULL, false, false, 'start');
 		INSERT INTO smsr.operation (id, eid, function, requester_id, step, stage, exclusive, sequence, message, expires_at)
-			VALUES (op_id, p_eid, p_function, current_setting('smsr.smsr_id'),
+			VALUES (op_id, p_eid, p_function, smsr.setting('smsr_id'),
 				CASE WHEN NOT waits THEN next.step END, CASE WHEN waits THEN 'waiting' ELSE next.stage END,
 				smsr.procedure_exclusive(p_function), p_sequence, p_why, expiry);
 		IF NOT waits THEN
@@ -215,7 +215,7 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 		IF op.function <> 'confirm_notification' THEN
 			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
 					subject_code, reason_code, isdp_aid, iccid)
-				VALUES (p_eid, current_setting('smsr.smsr_id'), smsr.operation_type(op.function), op.id, op.requester_id,
+				VALUES (p_eid, smsr.setting('smsr_id'), smsr.operation_type(op.function), op.id, op.requester_id,
 					p_status, p_subject, p_reason, op.isdp_aid, op.iccid);
 		END IF;
 	END $$;

@@ -8,7 +8,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 	AS $$
 	#variable_conflict use_column
 	DECLARE
-		spi bytea := decode(current_setting('smsr.spi'), 'hex');
+		spi bytea := decode(smsr.setting('spi'), 'hex');
 	BEGIN
 		IF gateway IS NULL OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
 			RAISE EXCEPTION 'gateway must be named and max_messages be between 1 and 100000'
@@ -81,7 +81,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			WHERE o.id = t.id
 		)
 		SELECT (t.id << 5) | (s.n - 1), t.to_eid, t.address,
-			current_setting('smsr.tp_pid')::int, current_setting('smsr.tp_dcs')::int, s.part,
+			smsr.setting('tp_pid')::int, smsr.setting('tp_dcs')::int, s.part,
 			greatest(t.until - now(), interval '0')
 		FROM taken t CROSS JOIN LATERAL unnest(t.parts) WITH ORDINALITY s (part, n)
 		WHERE t.fits AND (t.have >> (s.n - 1)::int) & 1 = 0

@@ -58,7 +58,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			LIMIT 16
 		LOOP
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
-				substring(decode(current_setting('smsr.spi'), 'hex') FROM 2 FOR 1), packet);
+				substring(decode(smsr.setting('spi'), 'hex') FROM 2 FOR 1), packet);
 			IF r.authentic THEN
 				UPDATE smsr.euicc SET last_seen_at = now() WHERE eid = c.eid;
 				RETURN smsr.record_in(originator, tp_ud, 'late answer', format('status %s',
@@ -137,7 +137,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		END IF;
 
 		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, isdp_aid, iccid, imei, meid)
-			SELECT c.eid, current_setting('smsr.smsr_id'), '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
+			SELECT c.eid, smsr.setting('smsr_id'), '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
 				op.id, n.isdp_aid, (SELECT p.iccid FROM smsr.profile p WHERE p.eid = c.eid AND p.isdp_aid = n.isdp_aid),
 				encode(n.imei, 'hex'), encode(n.meid, 'hex');
 		IF op.id IS NOT NULL THEN

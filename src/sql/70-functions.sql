@@ -115,7 +115,7 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 				verdict.subject_code, verdict.reason_code, verdict.because, now(), clock_timestamp());
 		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
 				subject_code, reason_code, isdp_aid, iccid)
-			VALUES (p_eid, current_setting('smsr.smsr_id'), smsr.operation_type(p_function), local_operation.id, me,
+			VALUES (p_eid, smsr.setting('smsr_id'), smsr.operation_type(p_function), local_operation.id, me,
 				CASE WHEN proceed THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
 				verdict.subject_code, verdict.reason_code, target.isdp_aid, p_iccid);
 	END $$;

@@ -9,12 +9,14 @@ DECLARE
 BEGIN
 	-- what stands behind operators, casts and indexes of the types reads and writes nothing
 	FOR f IN
-		SELECT o.oprcode FROM pg_catalog.pg_operator o WHERE o.oprnamespace = 'smsr'::regnamespace
+		SELECT o.oprcode FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+			WHERE p.pronamespace = 'smsr'::regnamespace
 		UNION
 		SELECT c.castfunc FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
 			WHERE p.pronamespace = 'smsr'::regnamespace
 		UNION
-		SELECT 'smsr.pol2_ok(text[])'::regprocedure
+		SELECT unnest(ARRAY['smsr.pol2_ok(text[])', 'smsr.eid_hash(smsr.eid)', 'smsr.aid_tar(smsr.aid)',
+			'smsr.isdp_aid(int)', 'smsr.iccid_luhn_ok(smsr.iccid)']::regprocedure[])
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
 	END LOOP;

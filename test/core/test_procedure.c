@@ -1,0 +1,450 @@
+/*
+ * test_procedure.c
+ *		Every operation with every event: rules that hold for all of them, and
+ *		the procedures of SGP.02 step by step.
+ */
+#include "core/es5.h"
+#include "core/notification.h"
+#include "core/procedure.h"
+#include "core/scp80.h"
+#include "tap.h"
+
+#include <string.h>
+
+/* ---- all operations, all events ---- */
+
+typedef void (*Check) (const Operation *op, const ProcedureEvent *ev, const ProcedureResult *r);
+
+static const uint8_t por_statuses[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 255};
+static const uint16_t words[] = {0, 0x9000, 0x6101, 0x6581, 0x6985, 0x69E1, 0x6A80, 0x6A82, 0x6A84, 0x6A88, 0x6310, 0xFFFF};
+static const uint8_t types[] = {0, 1, 2, 3, 4, 5, 6, 255};
+
+static long
+for_each_event(const Operation *op, Check check)
+{
+	long		count = 0;
+	ProcedureEvent ev;
+	ProcedureResult r;
+
+#define TRY() \
+	do { r = procedure(op, &ev); check(op, &ev, &r); count++; } while (0)
+
+	for (int facts = 0; facts < 64; facts++)
+		for (int attempts = 0; attempts < 3; attempts++)
+			for (int card = 0; card < (op->step == STEP_AUDIT ? PROFILE_STATES : 1); card++)
+			{
+				memset(&ev, 0, sizeof(ev));
+				ev.attempts = attempts;
+				ev.card_state = (ProfileState) card;
+				ev.target_enabled = facts & 1;
+				ev.target_gone = facts & 2;
+				ev.auto_delete = facts & 4;
+				ev.card_fallback = facts & 8;
+				ev.card_left_gone = facts & 16;
+				ev.names_target = facts & 32;
+				ev.kind = EVENT_POR;
+				/* two of the facts are not about an answer */
+				for (size_t s = 0; (facts & 33) == 0 && s < sizeof(por_statuses); s++)
+				{
+					ev.por_status = por_statuses[s];
+					for (ev.resyncs = 0; ev.resyncs <= PROCEDURE_MAX_RESYNCS; ev.resyncs += PROCEDURE_MAX_RESYNCS)
+						/* a packet that was not accepted has no R-APDUs */
+						for (size_t w = 0; w < (ev.por_status == 0 ? sizeof(words) / sizeof(words[0]) : 1); w++)
+						{
+							ev.sw = words[w];
+							TRY();
+						}
+				}
+				if (card > 0)
+					continue;
+				ev.kind = EVENT_NOTIFICATION;
+				for (size_t t = 0; t < sizeof(types); t++)
+				{
+					ev.type = types[t];
+					TRY();
+				}
+				for (int kind = 0; kind < PROCEDURE_EVENTS; kind++)
+					if (kind != EVENT_POR && kind != EVENT_NOTIFICATION)
+					{
+						ev.kind = (ProcedureEventKind) kind;
+						TRY();
+					}
+			}
+	return count;
+}
+
+static long
+for_all(Check check)
+{
+	long		count = 0;
+	Operation	op;
+
+	for (int function = 0; function < PROCEDURE_FUNCTIONS; function++)
+		for (int step = 0; step < PROCEDURE_STEPS; step++)
+			for (int stage = 0; stage < PROCEDURE_STAGES; stage++)
+				/* only an audit has something in doubt: see procedure_reachable */
+				for (int doubt = 0; doubt < (step == STEP_AUDIT ? PROCEDURE_STEPS : 1); doubt++)
+					for (int flags = 0; flags < 4; flags++)
+					{
+						op.function = (ProcedureFunction) function;
+						op.step = (ProcedureStep) step;
+						op.stage = (ProcedureStage) stage;
+						op.doubt = (ProcedureStep) doubt;
+						op.failed = flags & 1;
+						op.warned = flags & 2;
+						count += for_each_event(&op, check);
+					}
+	return count;
+}
+
+static const char *broken;
+
+#define rule(condition, words) \
+	do { if (!(condition)) broken = (words); } while (0)
+
+static bool
+same(const Operation *a, const Operation *b)
+{
+	return a->function == b->function && a->step == b->step && a->stage == b->stage &&
+		a->doubt == b->doubt && a->failed == b->failed && a->warned == b->warned;
+}
+
+static void
+always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult *r)
+{
+	bool		finish = r->effects & EFFECT_FINISH;
+
+	if (op->stage == STAGE_FINISHED)
+	{
+		rule(same(op, &r->operation) && r->effects == 0 && r->status == STATUS_RUNNING,
+			 "what is finished stays as it is");
+		return;
+	}
+	rule(r->operation.function == op->function, "an operation keeps its function");
+	rule((r->status != STATUS_RUNNING) == finish, "a status comes with the end");
+	rule((r->operation.stage == STAGE_FINISHED) == finish, "the end comes with a status");
+	if (r->status > STATUS_SUCCESS)
+		rule(r->subject != NULL && r->reason != NULL && r->because != NULL,
+			 "what is not a success has subject, reason and words");
+	if (r->status == STATUS_SUCCESS || r->status == STATUS_RUNNING)
+		rule(r->subject == NULL && r->reason == NULL, "no codes where nothing failed");
+	if (r->effects & EFFECT_SEND)
+	{
+		rule(r->operation.stage == STAGE_SENDING, "what is sent is awaited");
+		rule(op->stage != STAGE_SENDING || (r->effects & EFFECT_DROP_PACKET),
+			 "one packet of an operation at a time");
+	}
+	rule(!(finish && op->stage != STAGE_WAITING) || (r->effects & EFFECT_DROP_PACKET),
+		 "no packet outlives its operation");
+	rule(!(finish && (r->effects & EFFECT_SEND)), "nothing is sent at the end");
+	rule(!((r->effects & EFFECT_FOLLOW) && (r->effects & EFFECT_SPONTANEOUS)),
+		 "a notification is followed once");
+	if (r->effects & (EFFECT_FOLLOW | EFFECT_SPONTANEOUS))
+		rule(ev->kind == EVENT_NOTIFICATION, "the enabled profile changes by what the card says");
+	if (r->effects & (EFFECT_ADD_TARGET | EFFECT_REMOVE_TARGET | EFFECT_REMOVE_LEFT | EFFECT_MOVE_FALLBACK |
+					  EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
+		rule(ev->kind == EVENT_POR && ev->por_status == SCP80_POR_OK,
+			 "the EIS changes by an authentic answer alone");
+	if (ev->kind == EVENT_POR_UNAUTHENTICATED)
+		rule(same(op, &r->operation) && (r->effects & ~(unsigned) EFFECT_RETRY_LATER) == 0,
+			 "an unauthenticated answer changes nothing");
+	if (ev->kind == EVENT_NOTIFICATION)
+		rule(r->effects & (EFFECT_FOLLOW | EFFECT_SPONTANEOUS), "no notification is lost");
+	if (ev->kind == EVENT_DEADLINE)
+		rule(finish, "a deadline ends every operation");
+	if (ev->kind == EVENT_POR && ev->attempts > 1 && ev->por_status == SCP80_CNTR_LOW &&
+		op->stage == STAGE_SENDING)
+		rule(r->status != STATUS_FAILED && !(r->effects & EFFECT_RESYNC),
+			 "low after a second sending is neither failure nor resynchronisation");
+	if (r->effects & EFFECT_RESYNC)
+		rule(ev->attempts <= 1 && ev->resyncs < PROCEDURE_MAX_RESYNCS && op->stage == STAGE_SENDING,
+			 "a counter is moved ahead only when nothing can have been executed, and not for ever");
+	if (r->status == STATUS_EXPIRED && ev->attempts > 0 && op->stage != STAGE_WAITING &&
+		op->function != PROC_AUDIT_EIS && op->function != PROC_CONFIRM_NOTIFICATION)
+		rule(r->effects & EFFECT_AUDIT, "an unknown outcome is asked after");
+	if (r->operation.stage == STAGE_NOTIFICATION && op->stage != STAGE_NOTIFICATION)
+		rule(r->operation.step == STEP_ENABLE || r->operation.step == STEP_DISABLE,
+			 "only a switch is notified");
+}
+
+TEST_SUITE(procedure_exhaustive)
+{
+	long		count;
+
+	broken = NULL;
+	count = for_all(always_true);
+	ok(broken == NULL, "%ld operations with their events: %s", count, broken ? broken : "every rule holds");
+	ok(count > 1000000, "the walk is as long as it should be");
+}
+
+/* ---- what can be reached from the beginning, and only by being sent to ---- */
+
+#define STATES (PROCEDURE_FUNCTIONS * PROCEDURE_STEPS * PROCEDURE_STAGES * PROCEDURE_STEPS * 4)
+
+static bool seen[STATES];
+static Operation queue[STATES];
+static int	queued;
+
+static int
+index_of(const Operation *op)
+{
+	return (((((int) op->function * PROCEDURE_STEPS + (int) op->step) * PROCEDURE_STAGES + (int) op->stage) *
+			 PROCEDURE_STEPS + (int) op->doubt) * 2 + op->failed) * 2 + op->warned;
+}
+
+static void
+reach(const Operation *op, const ProcedureEvent *ev, const ProcedureResult *r)
+{
+	/* a PoR or a refusal needs a packet, and a packet that left has attempts */
+	if ((ev->kind == EVENT_POR || ev->kind == EVENT_REFUSED || ev->kind == EVENT_POR_UNAUTHENTICATED) &&
+		(op->stage != STAGE_SENDING || (ev->kind == EVENT_POR && ev->attempts == 0)))
+		return;
+	if (!seen[index_of(&r->operation)])
+	{
+		seen[index_of(&r->operation)] = true;
+		queue[queued++] = r->operation;
+	}
+}
+
+TEST_SUITE(procedure_reachable)
+{
+	bool		rules_hold = true;
+
+	memset(seen, 0, sizeof(seen));
+	queued = 0;
+	for (int function = 0; function < PROCEDURE_FUNCTIONS; function++)
+	{
+		Operation	op = {(ProcedureFunction) function, STEP_NONE, STAGE_WAITING, STEP_NONE, false, false};
+
+		seen[index_of(&op)] = true;
+		queue[queued++] = op;
+	}
+	for (int i = 0; i < queued; i++)
+	{
+		Operation	op = queue[i];
+
+		(void) for_each_event(&op, reach);
+		if (op.stage == STAGE_FINISHED)
+			continue;
+		if (op.stage == STAGE_NOTIFICATION && op.step != STEP_ENABLE && op.step != STEP_DISABLE)
+			rules_hold = false;
+		if (op.step == STEP_AUDIT && op.function != PROC_AUDIT_EIS && op.doubt == STEP_NONE)
+			rules_hold = false;
+		if (op.step != STEP_AUDIT && op.doubt != STEP_NONE)
+			rules_hold = false;
+		if (op.failed && op.step != STEP_CONFIRM)
+			rules_hold = false;
+		if (op.step == STEP_NONE && op.stage != STAGE_WAITING)
+			rules_hold = false;
+	}
+	ok(rules_hold, "every reachable operation makes sense");
+	ok(queued > 40 && queued < 200, "%d operations can be reached", queued);
+}
+
+/* ---- the procedures ---- */
+
+static ProcedureResult
+feed(Operation *op, ProcedureEvent ev)
+{
+	ProcedureResult r = procedure(op, &ev);
+
+	*op = r.operation;
+	return r;
+}
+
+static Operation
+started(ProcedureFunction function, ProcedureEvent start)
+{
+	Operation	op = {function, STEP_NONE, STAGE_WAITING, STEP_NONE, false, false};
+
+	start.kind = EVENT_START;
+	(void) feed(&op, start);
+	return op;
+}
+
+static bool
+ended(ProcedureResult r, ProcedureStatus status, const char *subject, const char *reason)
+{
+	if (r.status != status)
+		return false;
+	if (subject == NULL)
+		return r.subject == NULL && r.reason == NULL;
+	return r.subject != NULL && strcmp(r.subject, subject) == 0 &&
+		r.reason != NULL && strcmp(r.reason, reason) == 0;
+}
+
+#define POR(...)	((ProcedureEvent) {.kind = EVENT_POR, .attempts = 1, __VA_ARGS__})
+#define NOTE(...)	((ProcedureEvent) {.kind = EVENT_NOTIFICATION, __VA_ARGS__})
+#define PLAIN(k)	((ProcedureEvent) {.kind = (k), .attempts = 1})
+
+#define is_at(op, want_step, want_stage, name) \
+	ok((op).step == (want_step) && (op).stage == (want_stage), "%s", name)
+#define ends(r, want, subject, reason, name) \
+	ok(ended((r), (want), (subject), (reason)), "%s", name)
+
+TEST_SUITE(procedure_enable)
+{
+	Operation	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	ProcedureResult r;
+
+	is_at(op, STEP_ENABLE, STAGE_SENDING, "enable: the command is sent");
+	r = feed(&op, POR(.sw = SW_OK));
+	is_at(op, STEP_ENABLE, STAGE_NOTIFICATION, "enable: 9000 is no success yet");
+	ok(!(r.effects & EFFECT_FOLLOW), "enable: 9000 does not touch the EIS");
+	r = feed(&op, NOTE(.type = NOTIFICATION_CHANGE_SUCCEEDED, .names_target = true));
+	ok(r.effects == (EFFECT_DROP_PACKET | EFFECT_FOLLOW | EFFECT_SEND), "enable: the EIS follows, the confirmation is sent");
+	is_at(op, STEP_CONFIRM, STAGE_SENDING, "enable: confirming");
+	r = feed(&op, PLAIN(EVENT_NOTIFICATION_AGAIN));
+	ok(r.effects == EFFECT_HASTEN, "enable: a duplicate hastens the confirmation");
+	r = feed(&op, POR(.sw = SW_OK));
+	ends(r, STATUS_SUCCESS, NULL, NULL, "enable: success");
+	ok(r.effects & EFFECT_DROP_DELETED, "enable: what POL1 took is dropped");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	(void) feed(&op, NOTE(.type = NOTIFICATION_CHANGE_SUCCEEDED, .names_target = true));
+	is_at(op, STEP_CONFIRM, STAGE_SENDING, "enable: the notification overtakes the PoR");
+	r = feed(&op, POR(.sw = SW_OK, .auto_delete = true));
+	is_at(op, STEP_AUTO_DELETE, STAGE_SENDING, "enable: POL2's automatic delete");
+	r = feed(&op, POR(.sw = SW_CONDITIONS));
+	ends(r, STATUS_WITHWARNING, "8.4", "4.2", "enable: the automatic delete failed");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	(void) feed(&op, POR(.sw = SW_OK));
+	(void) feed(&op, NOTE(.type = NOTIFICATION_CHANGE_FAILED));
+	is_at(op, STEP_CONFIRM, STAGE_SENDING, "enable: a roll-back is confirmed");
+	r = feed(&op, POR(.sw = SW_OK, .auto_delete = true));
+	ends(r, STATUS_FAILED, "8.2.1", "4.2", "enable: rolled back, and nothing is deleted for it");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, NOTE(.type = NOTIFICATION_FALL_BACK));
+	ok(r.effects == EFFECT_SPONTANEOUS, "enable: a fall-back before the PoR is not its own");
+	is_at(op, STEP_ENABLE, STAGE_SENDING, "enable: and it goes on");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.sw = SW_POL1)), STATUS_FAILED, "8.2.2", "3.8", "enable: POL1");
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_REFERENCE_NOT_FOUND));
+	ends(r, STATUS_FAILED, "8.3.1", "3.9", "enable: unknown ISD-P");
+	ok(r.effects & EFFECT_AUDIT, "enable: the EIS believed in it, so the card is asked");
+
+	/* the answer was lost, the card says "low" */
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 2, .por_status = SCP80_CNTR_LOW});
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_ENABLE && (r.effects & EFFECT_SEND), "enable: outcome unknown, asking");
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_ENABLED));
+	is_at(op, STEP_ENABLE, STAGE_NOTIFICATION, "enable: done after all, its notification is awaited");
+	op.step = STEP_AUDIT, op.stage = STAGE_SENDING, op.doubt = STEP_ENABLE;
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_DISABLED));
+	ends(r, STATUS_FAILED, "8.4", "4.2", "enable: not done");
+	ok(r.effects & EFFECT_FOLLOW_AUDIT, "enable: the EIS follows the audit");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 1, .por_status = SCP80_CNTR_LOW});
+	ok(r.effects == EFFECT_RESYNC && op.step == STEP_ENABLE, "enable: low at first means that ours is behind");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE});
+	ends(r, STATUS_EXPIRED, "1.6", "5.3", "enable: never sent, expired");
+	ok(!(r.effects & EFFECT_AUDIT), "enable: and nobody needs to be asked");
+}
+
+TEST_SUITE(procedure_disable_delete)
+{
+	Operation	op = started(PROC_DISABLE_PROFILE, (ProcedureEvent) {0});
+	ProcedureResult r;
+
+	(void) feed(&op, POR(.sw = SW_OK));
+	(void) feed(&op, NOTE(.type = NOTIFICATION_FALL_BACK));
+	is_at(op, STEP_CONFIRM, STAGE_SENDING, "disable: 05 with the fall-back profile is its success");
+	ends(feed(&op, POR(.sw = SW_OK)), STATUS_SUCCESS, NULL, NULL, "disable: success");
+
+	op = started(PROC_DISABLE_PROFILE, (ProcedureEvent) {0});
+	(void) feed(&op, POR(.sw = SW_OK));
+	(void) feed(&op, NOTE(.type = NOTIFICATION_CHANGE_SUCCEEDED));
+	ok(!op.failed && op.step == STEP_CONFIRM, "disable: 02 is taken for it too");
+
+	op = started(PROC_DISABLE_PROFILE, (ProcedureEvent) {0});
+	(void) feed(&op, POR(.sw = SW_OK));
+	(void) feed(&op, NOTE(.type = NOTIFICATION_CHANGE_FAILED, .names_target = true));
+	ends(feed(&op, POR(.sw = SW_OK)), STATUS_FAILED, "8.2.1", "4.2", "disable: rolled back");
+
+	op = started(PROC_DELETE_PROFILE, (ProcedureEvent) {0});
+	is_at(op, STEP_DELETE, STAGE_SENDING, "delete: of a disabled profile at once");
+	r = feed(&op, POR(.sw = SW_OK));
+	ok((r.effects & EFFECT_REMOVE_TARGET) && r.status == STATUS_SUCCESS, "delete: removed and done");
+	op = started(PROC_DELETE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_REFERENCE_NOT_FOUND));
+	ok((r.effects & EFFECT_REMOVE_TARGET) && r.status == STATUS_WITHWARNING, "delete: was gone already");
+	op = started(PROC_DELETE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_CONDITIONS));
+	ok(!(r.effects & EFFECT_REMOVE_TARGET) && r.status == STATUS_FAILED, "delete: a refusal removes nothing");
+
+	op = started(PROC_DELETE_PROFILE, (ProcedureEvent) {.target_enabled = true});
+	is_at(op, STEP_DISABLE, STAGE_SENDING, "delete: of the enabled profile disables it first");
+	(void) feed(&op, POR(.sw = SW_OK));
+	(void) feed(&op, NOTE(.type = NOTIFICATION_FALL_BACK));
+	r = feed(&op, POR(.sw = SW_OK));
+	is_at(op, STEP_DELETE, STAGE_SENDING, "delete: then deletes");
+	op.step = STEP_CONFIRM;
+	ends(feed(&op, POR(.sw = SW_OK, .target_gone = true)), STATUS_SUCCESS, NULL, NULL,
+		 "delete: POL1 took it at the confirmation");
+}
+
+TEST_SUITE(procedure_others)
+{
+	Operation	op = started(PROC_CREATE_ISDP, (ProcedureEvent) {0});
+	ProcedureResult r = feed(&op, POR(.sw = SW_OK));
+
+	ok((r.effects & EFFECT_ADD_TARGET) && r.status == STATUS_SUCCESS, "create: the ISD-P exists");
+	op = started(PROC_CREATE_ISDP, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.sw = SW_NO_MEMORY)), STATUS_FAILED, "8.1", "4.8", "create: no memory");
+	op = started(PROC_CREATE_ISDP, (ProcedureEvent) {0});
+	(void) feed(&op, POR(.sw = 0));
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_CREATE, "create: an answer without a word is asked after");
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_CREATED));
+	ok((r.effects & EFFECT_ADD_TARGET) && r.status == STATUS_SUCCESS, "create: it was done");
+
+	op = started(PROC_SET_FALLBACK_ATTRIBUTE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_OK));
+	ok((r.effects & EFFECT_MOVE_FALLBACK) && r.status == STATUS_SUCCESS, "set fall-back: moved");
+
+	op = started(PROC_AUDIT_EIS, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_OK));
+	ok((r.effects & EFFECT_FOLLOW_AUDIT) && r.status == STATUS_SUCCESS, "audit: the EIS follows");
+	op = started(PROC_AUDIT_EIS, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.sw = SW_WRONG_DATA)), STATUS_FAILED, "8.4", "4.2", "audit: refused");
+
+	op = started(PROC_CONFIRM_NOTIFICATION, (ProcedureEvent) {0});
+	is_at(op, STEP_CONFIRM, STAGE_SENDING, "confirmation: sent");
+	r = feed(&op, POR(.sw = SW_OK));
+	ok((r.effects & EFFECT_DROP_DELETED) && r.status == STATUS_SUCCESS, "confirmation: taken");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	ends(feed(&op, (ProcedureEvent) {.kind = EVENT_REFUSED}), STATUS_FAILED, "8.1", "5.1", "refused before anything left");
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	r = feed(&op, PLAIN(EVENT_REFUSED));
+	ok(r.status == STATUS_RUNNING, "refused, but an earlier copy may arrive: goes on");
+	ok(procedure_resync_distance(0) == 256 && procedure_resync_distance(3) == UINT64_C(1) << 32 &&
+	   procedure_resync_distance(99) == UINT64_C(1) << 32, "resynchronisation is bounded");
+}
+
+TEST_SUITE(procedure_names)
+{
+	ProcedureFunction function;
+	ProcedureStep step;
+	ProcedureStage stage;
+	ProcedureEventKind event;
+
+	for (int i = 0; i < PROCEDURE_FUNCTIONS; i++)
+		ok(procedure_function_parse(procedure_function_name((ProcedureFunction) i), &function) && (int) function == i,
+		   "function %d by name", i);
+	for (int i = 1; i < PROCEDURE_STEPS; i++)
+		ok(procedure_step_parse(procedure_step_name((ProcedureStep) i), &step) && (int) step == i, "step %d by name", i);
+	for (int i = 0; i < PROCEDURE_STAGES; i++)
+		ok(procedure_stage_parse(procedure_stage_name((ProcedureStage) i), &stage) && (int) stage == i, "stage %d by name", i);
+	for (int i = 0; i < PROCEDURE_EVENTS; i++)
+		ok(procedure_event_parse(procedure_event_name((ProcedureEventKind) i), &event) && (int) event == i, "event %d by name", i);
+	for (int i = 0; i < PROCEDURE_EFFECTS; i++)
+		ok(procedure_effect_name(i) != NULL, "effect %d has a name", i);
+	ok(procedure_effect_name(PROCEDURE_EFFECTS) == NULL, "and there are no more");
+}
