@@ -13,7 +13,7 @@
 #   as_owner command...        as the server's owner (postgres, when we are root)
 #
 # $work is the temporary directory and is the owner's; $logs in it is copied to
-# log/NAME in the tree when the script fails.
+# log/NAME in the tree when the script fails, or always if KEEP_LOGS is set.
 
 smsr_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 smsr_name=${smsr_name:-$(basename "$(dirname "$(readlink -f "$0")")")}
@@ -46,7 +46,7 @@ _leave() {
 	trap '' INT TERM
 	trap - EXIT
 	set +e
-	((status == 0)) || keep_logs
+	((status == 0)) && [[ -z ${KEEP_LOGS:-} ]] || keep_logs
 	for command in "${_at_exit[@]}"; do
 		eval "$command"
 	done

@@ -1,0 +1,323 @@
+#!/bin/bash
+# make bench: speed and size as ratios to what the same machine does without
+# smsr in the same run, absolute figures beside them.
+#
+#   make bench                 all of it, a few minutes
+#   make bench SCALE=0.1       a quick trial; the figures mean less
+#   make bench ONLY="packets"  some of: packets register campaign claim enables memory
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+SCALE=${SCALE:-1}
+all=(packets register campaign claim enables memory)
+read -ra only <<<"${ONLY:-${all[*]}}"
+
+scripts/install-deps.sh build
+smsr_name='bench'
+# shellcheck source=scripts/stack.sh
+. scripts/stack.sh
+
+times() { awk -v n="$1" -v scale="$SCALE" 'BEGIN { v = int(n * scale); print v < 1 ? 1 : v }'; }
+divide() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b == 0 ? 0 : a / b }'; }
+group() {
+	LC_ALL=C awk -v n="$1" 'BEGIN {
+		s = sprintf("%.0f", n)
+		while (length(s) > 3) { r = " " substr(s, length(s) - 2) r; s = substr(s, 1, length(s) - 3) }
+		print s r
+	}'
+}
+
+heading() { printf '\n%s\n' "$1"; }
+figure() { printf '    %-52s %12s %s\n' "$1" "$(group "$2")" "$3"; }
+
+missed=0
+# verdict RATIO ">="|"<=" TARGET TEXT
+verdict() {
+	local met
+	met=$(awk -v r="$1" -v op="$2" -v t="$3" 'BEGIN { print (op == ">=" ? r >= t : op == "<" ? r < t : r <= t) ? "met" : "missed" }')
+	[[ $met == met ]] || missed=$((missed + 1))
+	printf '    %-52s %12s     design %s %s: %s\n' "$4" "$1" "$2" "$3" "$met"
+}
+
+query() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
+
+# Seconds that a statement takes, its commit included; the best of $2 (1).
+seconds() {
+	local best='' i t
+	for ((i = 0; i < ${2:-1}; i++)); do
+		t=$(psql -XAtq -v ON_ERROR_STOP=1 -c "SET jit = off" -c "SET max_parallel_workers_per_gather = 0" \
+			-c '\timing on' -c "$1" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1)
+		best=$(awk -v a="${best:-$t}" -v b="$t" 'BEGIN { print a < b ? a : b }')
+	done
+	awk -v ms="$best" 'BEGIN { print ms / 1000 }'
+}
+
+# The same rows and bytes into a table of the same shape and indexes, without
+# triggers: what PostgreSQL alone takes.  plain_insert TABLE CONDITION
+plain_insert() {
+	query "SET client_min_messages = warning; DROP TABLE IF EXISTS plain;
+		CREATE TABLE plain (LIKE smsr.$1 INCLUDING ALL); CHECKPOINT"
+	seconds "INSERT INTO plain SELECT * FROM smsr.$1 ${2:+WHERE $2}"
+}
+
+# ---- packets ----
+
+best_of() {
+	local best=0 i rate
+	for i in 1 2 3; do
+		read -r rate last < <("$work/bare_scp80" "$@")
+		best=$(awk -v a="$best" -v b="$rate" 'BEGIN { print a > b ? a : b }')
+	done
+	bare=$best
+}
+
+bench_packets() {
+	local n bare sql time
+	n=$(times 500000)
+	heading "Secured packets: 64 octets of data, AES-128, other keys each time, one core"
+	gcc -O2 -std=c11 -D_GNU_SOURCE -Wall -o "$work/bare_scp80" bench/bare_scp80.c -lcrypto
+	best_of plain "$n"
+	query "CREATE UNLOGGED TABLE packet_keys AS
+		SELECT n, decode(repeat('11', 12) || lpad(to_hex(n), 8, '0'), 'hex') AS kic,
+			decode(repeat('22', 12) || lpad(to_hex(n), 8, '0'), 'hex') AS kid
+		FROM generate_series(0, $n - 1) AS n"
+	query "VACUUM ANALYZE packet_keys"
+	sql=$(query "SELECT encode(smsr.scp80_command('\x1621', '\x12', '\x12', '\x000001', n, kic, kid,
+		decode(repeat('5a', 64), 'hex')), 'hex') FROM packet_keys WHERE n = $n - 1")
+	if [[ $sql != "$last" ]]; then
+		echo "The packets differ, so the comparison means nothing:" >&2
+		printf '  libcrypto alone %s\n  SQL             %s\n' "$last" "$sql" >&2
+		return 1
+	fi
+	time=$(seconds "SELECT sum(length(smsr.scp80_command('\x1621', '\x12', '\x12', '\x000001', n, kic, kid,
+		'\x$(printf '5a%.0s' {1..64})'))) FROM packet_keys" 3)
+	sql=$(awk -v n="$n" -v s="$time" 'BEGIN { print n / s }')
+	figure "libcrypto alone, in C" "$bare" "packets/s"
+	figure "smsr.scp80_command() over a table of keys" "$sql" "packets/s"
+	verdict "$(divide "$sql" "$bare")" ">=" 0.5 "SQL to C"
+	query "DROP TABLE packet_keys"
+
+	registered
+	n=$(query "SELECT count(*) FROM smsr.keyset WHERE type = 'SCP80'")
+	best_of sealed 200000
+	time=$(seconds "SELECT sum(length(smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1621', '\x000001', r,
+		'\x$(printf '5a%.0s' {1..64})'))) FROM smsr.keyset, generate_series(1, 5) AS r WHERE type = 'SCP80'" 3)
+	sql=$(awk -v n="$n" -v s="$time" 'BEGIN { print 5 * n / s }')
+	figure "libcrypto alone, unsealing the keys first (GCM)" "$bare" "packets/s"
+	figure "smsr.seal_command() over smsr.keyset" "$sql" "packets/s"
+	verdict "$(divide "$sql" "$bare")" ">=" 0.5 "SQL to C"
+}
+
+# ---- register ----
+
+fleet_size=$(times 20000)
+is_registered=
+
+# The fleet is in the database; what that took is known to bench_register.
+registered() {
+	[[ -z $is_registered ]] || return 0
+	is_registered=1
+	stack_eis "$fleet_size"
+	psql -Xq -v ON_ERROR_STOP=1 -c "\copy smsr.eis_inbox (document) from '$work/eis.copy'"
+	rm "$work/eis.copy"
+	query "DELETE FROM smsr.route"
+	query "VACUUM ANALYZE smsr.eis_inbox"
+	query "CHECKPOINT"
+	register_time=$(seconds "SELECT smsr.register_inbox()")
+	if (($(query "SELECT count(*) FROM smsr.euicc") != fleet_size)); then
+		echo "Not all of the fleet is registered:" >&2
+		query "SELECT reason, count(*) FROM smsr.eis_reject GROUP BY 1 LIMIT 5" >&2
+		return 1
+	fi
+	query "VACUUM ANALYZE"
+}
+
+inventory=(euicc euicc_signed euicc_security_domain profile keyset)
+
+bench_register() {
+	registered
+	local table plain=0 t
+	heading "Registration: $(group "$fleet_size") EIS documents, $(query "SELECT count(*) FROM smsr.profile" | { read -r n; group "$n"; }) profiles, fsync on"
+	for table in "${inventory[@]}"; do
+		t=$(plain_insert "$table")
+		plain=$(awk -v a="$plain" -v b="$t" 'BEGIN { print a + b }')
+	done
+	figure "smsr.register_inbox(): XML in, keys unwrapped and sealed" \
+		"$(awk -v n="$fleet_size" -v s="$register_time" 'BEGIN { print n / s }')" "eUICCs/s"
+	figure "INSERT ... SELECT of the same rows, nothing else" \
+		"$(awk -v n="$fleet_size" -v s="$plain" 'BEGIN { print n / s }')" "eUICCs/s"
+	printf '    %-52s %12s\n' "times as long" "$(divide "$register_time" "$plain")"
+}
+
+# ---- campaign ----
+
+clear_operations() {
+	query "TRUNCATE smsr.operation, smsr.outbound, smsr.message, smsr.audit_trail, smsr.notice" 
+}
+
+bench_campaign() {
+	registered
+	local n asked plain claimed
+	heading "A campaign in one statement: enable a profile on every eUICC, fsync on"
+	clear_operations
+	query "CHECKPOINT"
+	asked=$(seconds "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
+		FROM smsr.profile WHERE state = 'Disabled') AS chosen, smsr.request('enable_profile', eids, iccids)")
+	n=$(query "SELECT count(*) FROM smsr.outbound")
+	plain=$(awk -v a="$(plain_insert operation)" -v b="$(plain_insert outbound)" 'BEGIN { print a + b }')
+	figure "smsr.request('enable_profile', ...)" "$(awk -v n="$n" -v s="$asked" 'BEGIN { print n / s }')" "operations/s"
+	figure "INSERT ... SELECT of the same rows" "$(awk -v n="$n" -v s="$plain" 'BEGIN { print n / s }')" "operations/s"
+	verdict "$(divide "$asked" "$plain")" "<=" 3 "times as long"
+	query "VACUUM ANALYZE smsr.operation, smsr.outbound, smsr.keyset"
+	query "CHECKPOINT"
+	claimed=$(seconds "SELECT count(*) FROM smsr.claim_sms('bench', 100000)")
+	plain=$(plain_insert outbound)
+	figure "smsr.claim_sms(): keys unsealed, packets sealed and kept" "$(awk -v n="$n" -v s="$claimed" 'BEGIN { print n / s }')" "messages/s"
+	figure "INSERT ... SELECT of the same rows and octets" "$(awk -v n="$n" -v s="$plain" 'BEGIN { print n / s }')" "messages/s"
+	verdict "$(divide "$claimed" "$plain")" "<=" 3 "times as long"
+	clear_operations
+}
+
+# ---- claim ----
+
+# Median milliseconds of claims of 100 messages, each its own transaction.
+claim_latency() {
+	local i
+	{
+		echo '\timing on'
+		for ((i = 0; i < 40; i++)); do
+			echo "SELECT count(*) FROM smsr.claim_sms('bench', 100, '1 h');"
+		done
+	} | psql -XAtq -v ON_ERROR_STOP=1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 30 | sort -n | sed -n 15p
+}
+
+bench_claim() {
+	registered
+	local queued=0 wanted first='' last=''
+	heading "A claim of 100 messages while more and more are queued, fsync on"
+	clear_operations
+	for wanted in 5000 "$(times 100000)" "$(times 1000000)"; do
+		((wanted > queued)) || continue
+		query "WITH fleet AS MATERIALIZED (
+				SELECT eid, row_number() OVER (ORDER BY eid) - 1 AS n FROM smsr.euicc
+			), made AS (
+				INSERT INTO smsr.operation (eid, function, requester_id, step, stage, exclusive, expires_at)
+				SELECT f.eid, 'audit_eis', '1.3.6.1.4.1.99999.9', 'audit', 'sending', false, now() + interval '1 day'
+				FROM generate_series($queued, $wanted - 1) AS g JOIN fleet f ON f.n = g % $fleet_size
+				ORDER BY g RETURNING eid, id, step, expires_at
+			)
+			INSERT INTO smsr.outbound (eid, operation_id, step, destination, mno_id, due_at, expires_at)
+			SELECT eid, id, step, '490000000100000', '1.3.6.1.4.1.99999.3',
+				now() - interval '1 hour' + id * interval '1 microsecond', expires_at FROM made"
+		queued=$wanted
+		query "VACUUM ANALYZE smsr.outbound, smsr.operation, smsr.keyset"
+		query "CHECKPOINT"
+		last=$(claim_latency)
+		first=${first:-$last}
+		printf '    %-52s %12s ms\n' "median with $(group "$queued") queued" "$last"
+	done
+	verdict "$(divide "$last" "$first")" "<=" 1.3 "with most to with fewest"
+	clear_operations
+}
+
+# ---- enables ----
+
+bench_enables() {
+	registered
+	local n count rate
+	n=$(times 5000)
+	heading "Complete enables through the gateway and $(group "$n") simulated cards, fsync on, $(nproc) cores for all"
+	clear_operations
+	query "UPDATE smsr.keyset SET counter = 0" # the fleet is new
+	stack_fleet "$n" --auto-personalize --refresh 0
+	gateway_window=1000
+	stack_gateway
+	sleep 1
+	count=$(query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
+		FROM (SELECT eid, iccid FROM smsr.profile WHERE state = 'Disabled' ORDER BY eid LIMIT $n) AS p) AS chosen,
+		smsr.request('enable_profile', eids, iccids)")
+	for ((i = 0; i < 1200; i++)); do
+		[[ $(query "SELECT count(*) FROM smsr.operation WHERE status IS NULL") != 0 ]] || break
+		sleep 0.25
+	done
+	if [[ $(query "SELECT count(*) FROM smsr.operation WHERE status = 'EXECUTED_SUCCESS'") != "$count" ]]; then
+		echo "Not all enables ended well:" >&2
+		query "SELECT status, subject_code, reason_code, message, count(*) FROM smsr.operation GROUP BY 1, 2, 3, 4" >&2
+		return 1
+	fi
+	rate=$(query "SELECT round(count(*) / extract(epoch FROM max(finished_at) - min(requested_at))) FROM smsr.operation")
+	figure "command, response, notification, confirmation, answer" "$rate" "enables/s"
+	verdict "$rate" ">=" 300 "enables/s"
+	stack_gateway_stop
+	fleet_ctl quit >/dev/null || true
+}
+
+# ---- memory ----
+
+bench_memory() {
+	registered
+	local n before after rss table bytes=0 i
+	heading "Memory and disk"
+	n=$(times 1000000)
+	read -r before after < <(psql -XAtq -v ON_ERROR_STOP=1 <<-SQL | tr '\n' ' '
+		SET jit = off;
+		\set rss 'SELECT substring(pg_read_file(''/proc/self/status'', 0, 8000) from ''RssAnon:\\\\s+([0-9]+)'')'
+		SELECT sum(length(smsr.scp80_command('\x1621', '\x12', '\x12', '\x000001', n, decode(md5(n::text), 'hex'), decode(md5(n::text), 'hex'), '\x5a5a'))) IS NULL FROM generate_series(1, 20000) n \gset ignored_
+		SELECT sum(length(smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1621', '\x000001', 1, '\x5a5a'))) IS NULL FROM smsr.keyset WHERE type = 'SCP80' \gset ignored_
+		:rss;
+		SELECT sum(length(smsr.scp80_command('\x1621', '\x12', '\x12', '\x000001', n, decode(md5(n::text), 'hex'), decode(md5(n::text), 'hex'), '\x5a5a'))) IS NULL FROM generate_series(1, $n / 2) n \gset ignored_
+		SELECT sum(length(smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1621', '\x000001', r, '\x5a5a'))) IS NULL FROM smsr.keyset, generate_series(1, $n / 2 / $fleet_size + 1) r WHERE type = 'SCP80' \gset ignored_
+		:rss;
+	SQL
+	)
+	figure "a backend's own memory, warmed up" "$before" "kB"
+	figure "the same after $(group "$n") packets" "$after" "kB"
+	verdict "$(divide "$after" "$before")" "<=" 1.1 "after to before"
+
+	clear_operations
+	n=$(times 10000)
+	query "UPDATE smsr.keyset SET counter = counter + 100000"
+	stack_fleet 10 
+	gateway_window=$n
+	gateway_poll=50ms
+	gateway_settings='batch = 1000'
+	stack_gateway
+	sleep 0.5
+	# An SMSC that says nothing any more: all that is submitted is outstanding.
+	kill -STOP "$fleet_pid"
+	query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM (SELECT eid FROM smsr.euicc LIMIT $n) AS e) AS chosen,
+		smsr.request('audit_eis', eids)" >/dev/null
+	for ((i = 0; i < 100; i++)); do
+		(($(query "SELECT count(*) FROM smsr.outbound WHERE packet IS NULL") > 0)) || break
+		sleep 0.1
+	done
+	sleep 1
+	n=$(query "SELECT count(*) FROM smsr.outbound WHERE attempts > 0")
+	rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$gateway_pid/status")
+	kill -CONT "$fleet_pid"
+	stack_gateway_stop -KILL
+	figure "smsr-gateway with $(group "$n") messages outstanding" "$rss" "kB"
+	verdict "$(awk -v k="$rss" 'BEGIN { printf "%.1f", k / 1024 }')" "<" 32 "MB"
+	clear_operations
+
+	for table in "${inventory[@]}"; do
+		query "VACUUM FULL smsr.$table"
+		bytes=$((bytes + $(query "SELECT pg_total_relation_size('smsr.$table')")))
+	done
+	verdict "$((bytes / fleet_size))" "<" 4096 "octets on disk an eUICC, two profiles, indexes included"
+}
+
+# ---- run ----
+
+echo "$(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(date +%Y-%m-%d), scale $SCALE"
+stack_database "shared_buffers = '256MB'" "max_wal_size = '4GB'" "work_mem = '64MB'" "jit = off"
+echo "PostgreSQL $(query 'SHOW server_version'), fsync $(query 'SHOW fsync')"
+for bench in "${all[@]}"; do
+	[[ " ${only[*]} " != *" $bench "* ]] || "bench_$bench"
+done
+echo
+if ((missed)); then
+	echo "$missed of the design's targets missed, $SECONDS s in all"
+else
+	echo "All of the design's targets met, $SECONDS s in all"
+fi

@@ -1,0 +1,220 @@
+#!/bin/bash
+# End to end: the database, the gateway, a network that loses, doubles, reorders
+# and delays, and simulated cards.  Prints TAP.
+#
+#   test/e2e/run.sh            about a minute
+#   SEED=7 test/e2e/run.sh     other cards, other accidents
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+
+SEED=${SEED:-1}
+smsr_name='e2e'
+# shellcheck source=scripts/stack.sh
+. scripts/stack.sh
+
+# ---- TAP ----
+
+tests=0
+failed=0
+
+ok() {
+	tests=$((tests + 1))
+	if (($1)); then
+		echo "ok $tests - $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $tests - $2"
+	fi
+}
+
+# is GOT WANTED DESCRIPTION
+is() {
+	local same=0
+	[[ $1 != "$2" ]] || same=1
+	ok "$same" "$3"
+	((same)) || printf '%s\n' "wanted: $2" "got:    $1" | sed 's/^/# /'
+}
+
+sql() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
+
+# Until no operation is open.
+finished() {
+	local i
+	for ((i = 0; i < $1 * 5; i++)); do
+		[[ $(sql "SELECT count(*) FROM smsr.operation WHERE status IS NULL") != 0 ]] || return 0
+		sleep 0.2
+	done
+	sql "SELECT function, stage, step, doubt, count(*) FROM smsr.operation WHERE status IS NULL GROUP BY 1, 2, 3, 4" | sed 's/^/# open: /'
+	return 1
+}
+
+all_end() {
+	if finished "$1"; then ok 1 "$2: all operations end"; else ok 0 "$2: all operations end"; fi
+}
+
+# request FUNCTION CONDITION: a campaign over the profiles that meet it
+request() {
+	sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
+			FROM smsr.profile WHERE $2) AS chosen, smsr.request('$1', eids, iccids) WHERE eids IS NOT NULL"
+}
+
+# The status of one operation, with its codes.
+ended() { sql "SELECT concat_ws(' ', status, subject_code, reason_code) FROM smsr.operation WHERE id = $1"; }
+
+agree() {
+	stack_cards
+	is "$(sql "${stack_differences}")" '' "$1: the database and the cards agree"
+}
+
+# What a lost packet, a crash or a retry must never lead to.
+invariants() {
+	is "$(fleet_ctl commands | awk -F '\t' 'NF >= 6 && $5 > 0')" '' "$1: no card executed a counter twice"
+	is "$(sql "SELECT k.eid FROM smsr.keyset k JOIN (SELECT DISTINCT eid, counter FROM cards) c USING (eid)
+		WHERE k.type = 'SCP80' AND k.counter < c.counter")" '' "$1: no card is ahead of the counters here"
+	is "$(sql "SELECT o.id, count(a.*) FROM smsr.operation o
+			LEFT JOIN smsr.audit_trail a ON a.eid = o.eid AND a.operation_id = o.id AND a.status IS NOT NULL
+		WHERE o.function <> 'confirm_notification' GROUP BY 1 HAVING count(a.*) <> 1")" '' \
+		"$1: each operation ended once, with one record in the audit trail"
+	is "$(sql "SELECT count(*) FROM smsr.outbound")" 0 "$1: no packet is left over"
+}
+
+stack_database "fsync = off" "smsr.retry_initial = '1s'" "smsr.retry_max = '3s'"
+CARDS=60
+stack_eis "$CARDS" --seed "$SEED"
+stack_fleet "$CARDS" --seed "$SEED" --auto-personalize --refresh 0.05 --attach 1 --repeat 2 --tries 10
+gateway_lease=3s
+stack_gateway
+
+# ---- the fleet is registered ----
+
+psql -Xq -v ON_ERROR_STOP=1 -c "\\copy smsr.eis_inbox (document) from '$work/eis.copy'"
+sql "SELECT smsr.register_inbox()" >/dev/null
+is "$(sql "SELECT count(*) FROM smsr.euicc")" "$CARDS" 'all cards are registered'
+is "$(sql "SELECT count(*) FROM smsr.eis_reject")" 0 'and no document was refused'
+is "$(sql "SELECT count(*) FROM smsr.eis_inbox")" 0 'and the inbox is empty'
+agree 'registered'
+
+# ---- each function once, on a network without faults ----
+
+read -r eid < <(sql "SELECT eid FROM smsr.euicc ORDER BY eid LIMIT 1")
+first=$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid' AND state = 'Enabled'")
+second=$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid' AND state = 'Disabled'")
+third=89490700000000000017
+
+op=$(sql "SELECT smsr.create_isdp('$eid', '$third', '1.3.6.1.4.1.99999.3', 40000)")
+all_end 15 'create'
+is "$(ended "$op")" EXECUTED_SUCCESS 'an ISD-P is created'
+is "$(sql "SELECT state FROM smsr.profile WHERE eid = '$eid' AND iccid = '$third'")" Created 'it is Created'
+op=$(sql "SELECT smsr.enable_profile('$eid', '$third')")
+is "$(ended "$op" | cut -d' ' -f1-2)" 'FAILED 8.2.1' 'before its download has ended it can not be enabled'
+op=$(sql "SELECT smsr.profile_download_completed(p.eid, p.iccid, 'test', (f.msisdn::bigint + 2)::text, (f.imsi::bigint + 2)::text)
+	FROM smsr.profile p JOIN smsr.profile f ON f.eid = p.eid AND f.iccid = '$first' WHERE p.eid = '$eid' AND p.iccid = '$third'")
+is "$(ended "$op")" EXECUTED_SUCCESS 'its download is completed'
+agree 'create'
+
+op=$(sql "SELECT smsr.enable_profile('$eid', '$second', call_id => 'once')")
+again=$(sql "SELECT smsr.enable_profile('$eid', '$second', call_id => 'once')")
+is "$again" "$op" 'the same call_id gives the same operation'
+waiting=$(sql "SELECT smsr.enable_profile('$eid', '$third')")
+all_end 15 'enable'
+is "$(ended "$op")" EXECUTED_SUCCESS 'a profile is enabled'
+is "$(ended "$waiting")" EXECUTED_SUCCESS 'a call that had to wait is carried out after it'
+is "$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid' AND state = 'Enabled'")" "$third" 'the last call decides'
+agree 'enable'
+
+op=$(sql "SELECT smsr.disable_profile('$eid', '$third')")
+all_end 15 'disable'
+is "$(ended "$op")" EXECUTED_SUCCESS 'a profile is disabled'
+is "$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid' AND state = 'Enabled'")" "$first" 'the card is on its fall-back profile'
+agree 'disable'
+op=$(sql "SELECT smsr.disable_profile('$eid', '$first')")
+is "$(ended "$op" | cut -d' ' -f1)" FAILED 'the fall-back profile can not be disabled'
+
+op=$(sql "SELECT smsr.set_fallback_attribute('$eid', '$second')")
+all_end 15 'fall-back attribute'
+is "$(ended "$op")" EXECUTED_SUCCESS 'the fall-back attribute is moved'
+agree 'fall-back attribute'
+
+op=$(sql "SELECT smsr.delete_profile('$eid', '$third')")
+all_end 15 'delete'
+is "$(ended "$op")" EXECUTED_SUCCESS 'a disabled profile is deleted'
+agree 'delete'
+op=$(sql "SELECT smsr.delete_profile('$eid', '$first')")
+all_end 15 'delete an enabled profile'
+is "$(ended "$op")" EXECUTED_SUCCESS 'an enabled profile is disabled and deleted'
+agree 'delete an enabled profile'
+
+op=$(sql "SELECT smsr.audit_eis('$eid')")
+all_end 15 'audit'
+is "$(ended "$op")" EXECUTED_SUCCESS 'the card is asked what it has'
+agree 'audit'
+
+# ---- refusals and policy ----
+
+op=$(sql "SELECT smsr.enable_profile('89001012012341234012345678901224', '$first')")
+is "$(ended "$op")" 'FAILED 8.1.1 3.9' 'an EID that is not registered is refused'
+op=$(sql "SELECT smsr.enable_profile('$eid', '89490700000000000025')")
+is "$(ended "$op")" 'FAILED 8.2.1 3.9' 'and so is an ICCID that the card does not have'
+
+eid2=$(sql "SELECT eid FROM smsr.euicc ORDER BY eid OFFSET 1 LIMIT 1")
+on=$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid2' AND state = 'Enabled'")
+off=$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid2' AND state = 'Disabled'")
+sql "SELECT smsr.update_policy_rules('$eid2', '$on', '{DISABLE/Not-Allowed}')" >/dev/null
+op=$(sql "SELECT smsr.enable_profile('$eid2', '$off')")
+is "$(ended "$op")" 'FAILED 8.2.3 3.8' 'POL2 of the enabled profile forbids another to be enabled'
+sql "SELECT smsr.update_policy_rules('$eid2', '$on', '{}')" >/dev/null
+op=$(sql "SELECT smsr.enable_profile('$eid2', '$off')")
+all_end 15 'POL2'
+is "$(ended "$op")" EXECUTED_SUCCESS 'and lifted, does not'
+sql "SELECT smsr.update_policy_rules('$eid2', '$off', '{DISABLE/Auto-Delete}')" >/dev/null
+op=$(sql "SELECT smsr.disable_profile('$eid2', '$off')")
+all_end 15 'POL2 auto-delete'
+is "$(sql "SELECT count(*) FROM smsr.profile WHERE eid = '$eid2' AND iccid = '$off'")" 0 'POL2 deletes a profile when it is disabled'
+agree 'POL2'
+
+# ---- the card decides by itself ----
+
+eid3=$(sql "SELECT eid FROM smsr.euicc ORDER BY eid OFFSET 2 LIMIT 1")
+op=$(sql "SELECT smsr.enable_profile(eid, iccid) FROM smsr.profile WHERE eid = '$eid3' AND state = 'Disabled'")
+all_end 15 'before the fall-back'
+fleet_ctl fallback "$eid3" >/dev/null
+sleep 1
+all_end 15 'fall-back'
+is "$(sql "SELECT fallback_attribute FROM smsr.profile WHERE eid = '$eid3' AND state = 'Enabled'")" t 'the EIS follows a fall-back that nobody asked for'
+agree 'fall-back'
+invariants 'without faults'
+
+# ---- now with losses, duplicates, delays, and a gateway that dies ----
+
+fleet_ctl faults loss=0.05 duplicate=0.05 reorder=0.1 delay=0-150 refuse=0.03 >/dev/null
+requested=$(request enable_profile "state = 'Disabled' AND eid <> '$eid'")
+ok $((requested >= 50)) "a campaign over $requested cards"
+sleep 0.7
+stack_gateway_stop -KILL
+stack_gateway
+sleep 1
+fleet_ctl outage 2 >/dev/null
+all_end 40 'enable with faults'
+requested=$(request disable_profile "state = 'Enabled' AND NOT fallback_attribute AND eid <> '$eid'")
+sleep 0.5
+stack_gateway_stop -TERM
+stack_gateway
+all_end 40 'disable with faults'
+fleet_ctl faults loss=0 duplicate=0 reorder=0 delay=0 refuse=0 >/dev/null
+sleep 3
+all_end 20 'the end of the faults'
+agree 'with faults'
+invariants 'with faults'
+is "$(sql "SELECT string_agg(DISTINCT status, ' ') FROM smsr.operation
+	WHERE function IN ('enable_profile', 'disable_profile') AND requested_at > now() - interval '2 minutes'
+		AND status NOT IN ('EXECUTED_SUCCESS', 'EXECUTED_WITHWARNING')
+		AND subject_code NOT IN ('8.1.1', '8.2.1', '8.2.3')")" '' 'and what was asked was done'
+echo "# $(sql "SELECT string_agg(format('%s %s %s', n, function, status), ', ') FROM
+	(SELECT function, status, count(*) AS n FROM smsr.operation GROUP BY 1, 2 ORDER BY 1, 2) AS s")"
+echo "# $(fleet_ctl stats | grep -E '^(mt_lost|mo_lost|counter_low|rollbacks|notifications)=' | tr '\n' ' ')"
+
+stack_gateway_stop
+is "$(grep -c -i -E 'panic|fatal|sanitizer' "$logs/gateway.log" || true)" 0 'the gateway has nothing terrible in its log'
+is "$(grep -c -E 'PANIC|TRAP|terminated by signal' "$logs/postgres.log" || true)" 0 'nor has the server'
+echo "1..$tests"
+((failed == 0))

@@ -1,0 +1,211 @@
+# A server with smsr, a simulated fleet that it knows, and the gateway between
+# them, for tests that need to break one of the three.
+
+package SmsrStack;
+
+use strict;
+use warnings;
+
+use File::Temp ();
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our $EUM = '1.3.6.1.4.1.99999.1';
+
+my $root = $ENV{SMSR_ROOT} // '.';
+
+sub new
+{
+	my ($class, $name, %option) = @_;
+	my $self = bless {
+		name => $name,
+		cards => $option{cards} // 20,
+		fleet_options => $option{fleet} // [],
+		dir => File::Temp::tempdir("smsr-$name.XXXXXX", TMPDIR => 1, CLEANUP => 1),
+	}, $class;
+
+	$self->write_file('kek', join('', map { chr(int(rand(256))) } 1 .. 32));
+	$self->write_file('transport.key', join('', map { sprintf('%02x', rand(256)) } 1 .. 16));
+
+	my $node = $self->{node} = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => $option{allows_streaming} // 0);
+	$node->append_conf('postgresql.conf', <<"CONF");
+fsync = on
+smsr.kek_file = '$self->{dir}/kek'
+smsr.retry_initial = '1s'
+smsr.retry_max = '4s'
+CONF
+	$node->start;
+	$node->safe_psql('postgres', <<"SQL");
+CREATE EXTENSION smsr;
+SELECT smsr.create_storage_key();
+SELECT smsr.import_transport_key_file('$EUM', 'aes-kw', '$self->{dir}/transport.key');
+INSERT INTO smsr.party (oid, kind, name) VALUES
+	('$EUM', 'EUM', 'Example Cards'),
+	('1.3.6.1.4.1.99999.3', 'MNO', 'North Mobile'),
+	('1.3.6.1.4.1.99999.4', 'MNO', 'South Mobile');
+CREATE ROLE test_gateway LOGIN;
+SELECT smsr.grant_gateway('test_gateway');
+SQL
+
+	my $eis = "$self->{dir}/eis.copy";
+	system("$root/build/smsr-fleet", 'eis', '--cards', $self->{cards}, '--format', 'copy',
+		'--wrap', 'aes-kw', '--transport-key-file', "$self->{dir}/transport.key", '--output', $eis) == 0
+		or die 'smsr-fleet eis failed';
+	$node->safe_psql('postgres', "COPY smsr.eis_inbox (document) FROM '$eis'; SELECT smsr.register_inbox()");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM smsr.euicc'), $self->{cards}, "$name: the fleet is registered");
+	return $self;
+}
+
+sub node { return $_[0]->{node}; }
+
+sub sql { my ($self, $sql, $db) = @_; return $self->{node}->safe_psql($db // 'postgres', $sql); }
+
+sub write_file
+{
+	my ($self, $name, $content) = @_;
+	my $mask = umask 0077;
+	open my $file, '>:raw', "$self->{dir}/$name" or die "$self->{dir}/$name: $!";
+	print $file $content;
+	close $file or die "$name: $!";
+	umask $mask;
+	return;
+}
+
+sub spawn
+{
+	my ($self, $what, @command) = @_;
+	my $log = "$PostgreSQL::Test::Utils::log_path/$self->{name}-$what.log";
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0)
+	{
+		open STDOUT, '>>', $log;
+		open STDERR, '>&', \*STDOUT;
+		exec @command or exit 127;
+	}
+	$self->{pid}{$what} = $pid;
+	return;
+}
+
+# End a program that was spawned, and wait until it is gone.
+sub end
+{
+	my ($self, $what, $signal) = @_;
+	my $pid = delete $self->{pid}{$what} // return;
+	kill $signal // 'TERM', $pid;
+	waitpid $pid, 0;
+	return;
+}
+
+sub start_fleet
+{
+	my ($self) = @_;
+	my $port_file = "$self->{dir}/fleet.port";
+	unlink $port_file;
+	$self->spawn('fleet', "$root/build/smsr-fleet", 'run', '--cards', $self->{cards},
+		'--smsc', '0:smsc:secret', '--control', "$self->{dir}/fleet.sock", '--port-file', $port_file,
+		'--auto-personalize', '--refresh', '0.05', @{ $self->{fleet_options} });
+	for (1 .. 200) { last if -e $port_file; sleep 0.05; }
+	($self->{port}) = PostgreSQL::Test::Utils::slurp_file($port_file) =~ /smpp=(\d+)/
+		or die 'the fleet does not listen';
+	return;
+}
+
+sub start_gateway
+{
+	my ($self, $db) = @_;
+	my $node = $self->{node};
+	$db //= 'postgres';
+	$self->write_file('gateway.conf', <<"CONF");
+[gateway]
+database = host=@{[$node->host]} port=@{[$node->port]} dbname=$db user=test_gateway
+poll_interval = 200ms
+tick_interval = 200ms
+lease = 3s
+database_reconnect_min = 100ms
+database_reconnect_max = 500ms
+
+[bind smsc]
+host = 127.0.0.1
+port = $self->{port}
+system_id = smsc
+password = secret
+source = 491700000000
+reconnect_min = 100ms
+throttle_min = 100ms
+CONF
+	$self->spawn('gateway', "$root/build/smsr-gateway", '--config', "$self->{dir}/gateway.conf");
+	return;
+}
+
+# Until no operation is open; false if that takes too long.
+sub wait_until_done
+{
+	my ($self, $seconds, $db) = @_;
+	my $end = time + $seconds;
+	while (time < $end)
+	{
+		return 1 if $self->sql('SELECT count(*) FROM smsr.operation WHERE status IS NULL', $db) == 0;
+		sleep 0.2;
+	}
+	diag($self->sql('SELECT function, stage, step, doubt, count(*) FROM smsr.operation WHERE status IS NULL GROUP BY 1, 2, 3, 4', $db));
+	return 0;
+}
+
+sub ctl
+{
+	my ($self, @command) = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run [ "$root/build/smsr-fleet", 'ctl', "$self->{dir}/fleet.sock", @command ], '>', \$out, '2>', \$err
+		or die "smsr-fleet ctl @command: $out$err";
+	return $out;
+}
+
+# What the cards and the database disagree on, a line each.
+sub differences
+{
+	my ($self, $db) = @_;
+	my $dump = join "\n", grep { /\t/ } split /\n/, $self->ctl('dump');
+	$self->write_file('cards.tsv', "$dump\n");
+	return $self->sql(<<"SQL", $db);
+CREATE TEMP TABLE cards (eid smsr.eid, isdp_aid smsr.aid, iccid smsr.iccid, state text,
+	fallback_attribute boolean, msisdn text, counter bigint);
+COPY cards FROM '$self->{dir}/cards.tsv';
+SELECT coalesce(c.eid, p.eid), coalesce(c.isdp_aid, p.isdp_aid), c.state, p.state
+FROM cards c FULL JOIN smsr.profile p ON p.eid = c.eid AND p.isdp_aid = c.isdp_aid
+WHERE p.state IS DISTINCT FROM c.state
+	OR p.fallback_attribute IS DISTINCT FROM c.fallback_attribute
+	OR p.msisdn IS DISTINCT FROM coalesce(c.msisdn, p.msisdn);
+SQL
+}
+
+# Cards that executed a packet under a counter that is not higher than an
+# earlier one's, and changes that a card was told to make twice.
+sub counters_used_twice
+{
+	my ($self) = @_;
+	my @bad = grep { my @f = split /\t/; @f >= 6 && $f[4] > 0 } split /\n/, $self->ctl('commands');
+	return join "\n", @bad;
+}
+
+sub stop
+{
+	my ($self) = @_;
+	$self->end('gateway');
+	$self->end('fleet');
+	$self->{node}->stop('fast');
+	return;
+}
+
+# A test that dies leaves no process behind.
+sub DESTROY
+{
+	my ($self) = @_;
+	local $?;
+	$self->end($_, 'KILL') for keys %{ $self->{pid} // {} };
+	return;
+}
+
+1;
