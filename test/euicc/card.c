@@ -127,18 +127,16 @@ respond(Fleet *fleet, Card *card, const Address *to, const Scp80Header *command,
 
 /*
  * SGP.02: an eUICC drops a packet that it can not authenticate.  Others send a
- * plain error with the counter that they believe in, zero.
+ * plain error, and zero as the counter: *command is what scp80_peek_command()
+ * could read.
  */
 static void
 unauthentic(Fleet *fleet, Card *card, const Address *from, const Scp80Header *command,
 			uint8_t status)
 {
-	Scp80Header header = *command;
-
 	fleet->stats.unauthentic++;
-	header.cntr = 0;
 	if (fleet->config.unsecured_errors)
-		respond(fleet, card, from, &header, status, smsr_bytes(NULL, 0), true);
+		respond(fleet, card, from, command, status, smsr_bytes(NULL, 0), true);
 }
 
 /* TS 102 226 clause 8.2.1.3.2.4: each mechanism at least as strong. */

@@ -135,13 +135,13 @@ send_packet(const Scp80Header *header, SmsrBytes data, int flip)
 	}
 	if (flip >= 0)
 		packet[flip] ^= 1;
-	/* Backwards, the first twice: a card takes segments as they come. */
+	/* Backwards, the last twice: a card takes segments as they come. */
 	for (size_t n = sms_segment_count(p.len, 8), i = n + (n > 1); i-- > 0;)
 	{
 		uint8_t		ud[SMS_MAX_UD];
 		SmsrWriter	u = smsr_writer(ud, sizeof ud);
 
-		if (sms_segment(smsr_written(&p), SMS_IEI_COMMAND, 7, 8, i % n, &u, &error))
+		if (sms_segment(smsr_written(&p), SMS_IEI_COMMAND, 7, 8, i < n ? i : n - 1, &u, &error))
 			card_receive(&fleet, card, &smsr, smsr_written(&u));
 	}
 }
@@ -425,6 +425,8 @@ test_roll_back(void)
 static void
 test_disable(void)
 {
+	int			at;
+
 	begin();
 	is((uint64_t) do_disable(0x10), SW_CONDITIONS, "disable the fall-back profile: 6985");
 	is((uint64_t) do_disable(0x11), SW_CONDITIONS, "disable one that is not enabled: 6985");
@@ -432,8 +434,11 @@ test_disable(void)
 	do_enable(0x11);
 	later(1);
 	do_confirm(1);
+	later(8);
 	is((uint64_t) do_disable(0x11), SW_OK, "disable");
-	later(1);
+	at = sent_count;
+	later(2);
+	is((uint64_t) sent_count, (uint64_t) at + 1, "disable: no timer of the change before it repeats");
 	is(enabled_tar(), 0x10, "disable: the fall-back profile is enabled");
 	is_notification(sent_count - 1, 5, 2, 0x10, "disable: notification 05");
 	later(60);
@@ -503,6 +508,12 @@ test_pol1_deletion(void)
 	do_enable(0x10);
 	later(60);
 	is(enabled_tar(), 0x11, "POL1: rolled back, so not deleted");
+	begin();
+	card_profile(card, 0x10)->pol1 = POL1_DELETE_WHEN_DISABLED;
+	do_enable(0x11);
+	later(1);
+	do_confirm(1);
+	ok(card_profile(card, 0x10) != NULL, "POL1: the fall-back profile is never deleted");
 }
 
 static void

@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 my $fleet = Fleet->new('--cards', 20, '--smsc', '0:opA:secret', '--smsc', '0:opB',
-	'--refresh', '0', '--repeat', '1');
+	'--refresh', '0', '--repeat', '1000');
 my ($one) = map { (split /\t/)[0] } $fleet->ctl('dump 1');
 my $to = '490000000100000';
 
