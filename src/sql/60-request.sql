@@ -77,18 +77,23 @@ CREATE FUNCTION smsr.judge(event text, p_eid smsr.eid, state text, fallback bool
 COMMENT ON FUNCTION smsr.judge(text, smsr.eid, text, boolean, text[], boolean, text, text[], jsonb, bigint)
 	IS 'Whether a function may be begun on a profile: its life cycle, POL2, and what only the eUICC''s row can tell';
 
+-- Of one candidate more than there are AIDs in use, one is free.  An AID whose
+-- create or delete is in doubt may still be on the card.
 CREATE FUNCTION smsr.free_isdp_aid(p_eid smsr.eid) RETURNS smsr.aid
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT smsr.isdp_aid(t)
-		FROM generate_series(16, 65535) t
-		WHERE NOT EXISTS (SELECT FROM smsr.profile p
-				WHERE p.eid = p_eid AND p.isdp_aid = smsr.isdp_aid(t))
-			AND NOT EXISTS (SELECT FROM smsr.operation o
-				WHERE o.eid = p_eid AND o.isdp_aid = smsr.isdp_aid(t)
-					AND (o.status IS NULL OR o.status = 'EXPIRED'))
-		ORDER BY t
+		WITH used AS MATERIALIZED (
+			SELECT p.isdp_aid FROM smsr.profile p WHERE p.eid = p_eid
+			UNION
+			SELECT o.isdp_aid FROM smsr.operation o
+			WHERE o.eid = p_eid AND o.isdp_aid IS NOT NULL AND (o.status IS NULL OR o.status = 'EXPIRED')
+		)
+		SELECT c.isdp_aid
+		FROM (SELECT smsr.isdp_aid(t::int) AS isdp_aid
+			FROM generate_series(16, least(65535, 16 + (SELECT count(*) FROM used))) t) c
+		WHERE c.isdp_aid NOT IN (SELECT u.isdp_aid FROM used u)
+		ORDER BY c.isdp_aid
 		LIMIT 1
 	$$;
 COMMENT ON FUNCTION smsr.free_isdp_aid(smsr.eid) IS 'The first ISD-P AID (SGP.02 Annex H) that is neither in the EIS nor left in doubt by an operation';

@@ -154,7 +154,7 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 		rule(finish, "a deadline ends every operation");
 	if (ev->kind == EVENT_POR && ev->attempts > 1 && ev->por_status == SCP80_CNTR_LOW &&
 		op->stage == STAGE_SENDING)
-		rule(r->status != STATUS_FAILED && !(r->effects & EFFECT_RESYNC),
+		rule((r->status != STATUS_FAILED || op->failed) && !(r->effects & EFFECT_RESYNC),
 			 "low after a second sending is neither failure nor resynchronisation");
 	if (r->effects & EFFECT_RESYNC)
 		rule(ev->attempts <= 1 && ev->resyncs < PROCEDURE_MAX_RESYNCS && op->stage == STAGE_SENDING,
