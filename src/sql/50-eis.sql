@@ -27,7 +27,7 @@ COMMENT ON FUNCTION smsr.blank_eis(text) IS 'The document without its key values
 
 -- A volatile function is called once a row: OFFSET 0 keeps it from being
 -- flattened into each place that uses a column of its result.
-CREATE FUNCTION smsr.register_eis(documents text[])
+CREATE FUNCTION smsr.register_documents(documents text[])
 	RETURNS TABLE (line int, eid text, element text, reason text, subject_code text, reason_code text)
 	LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -91,7 +91,7 @@ AS $$
 	FROM reading AS r LEFT JOIN registered AS n ON n.line = r.line
 	ORDER BY r.line
 $$;
-COMMENT ON FUNCTION smsr.register_eis(text[]) IS 'Registers EIS documents (ES1.RegisterEIS), all in one statement; one row each, whose reason is NULL if it went in';
+COMMENT ON FUNCTION smsr.register_documents(text[]) IS 'Registers EIS documents (ES1.RegisterEIS), all in one statement; one row each, whose reason is NULL if it went in';
 
 CREATE FUNCTION smsr.register_eis(eis xml) RETURNS smsr.eid
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
@@ -100,7 +100,7 @@ AS $$
 DECLARE
 	result record;
 BEGIN
-	SELECT r.* INTO STRICT result FROM smsr.register_eis(ARRAY[eis::text]) AS r;
+	SELECT r.* INTO STRICT result FROM smsr.register_documents(ARRAY[eis::text]) AS r;
 	IF result.reason IS NULL THEN
 		RETURN result.eid::smsr.eid;
 	END IF;
@@ -143,7 +143,7 @@ BEGIN
 		EXIT WHEN lines IS NULL;
 
 		WITH result AS MATERIALIZED (
-			SELECT * FROM smsr.register_eis(documents)
+			SELECT * FROM smsr.register_documents(documents)
 		), reject AS (
 			INSERT INTO smsr.eis_reject (line, eid, element, reason, subject_code, reason_code, document)
 				SELECT lines[r.line], r.eid, r.element, r.reason, r.subject_code, r.reason_code,
@@ -210,7 +210,7 @@ REVOKE ALL ON FUNCTION
 	smsr.get_eis(smsr.eid),
 	smsr.read_eis(text),
 	smsr.blank_eis(text),
-	smsr.register_eis(text[]),
+	smsr.register_documents(text[]),
 	smsr.register_eis(xml),
 	smsr.register_inbox()
 FROM PUBLIC;

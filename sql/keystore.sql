@@ -1,0 +1,286 @@
+-- The keystore: rules for key files, storage keys and their rotation, packets
+-- under keys that SQL never sees.
+SET client_min_messages = warning;
+LOAD 'smsr';
+\set SHOW_CONTEXT never
+\pset null '(null)'
+
+-- a directory of the server's user, outside the data directory
+CREATE TABLE key_dir (path text);
+COPY key_dir FROM PROGRAM 'mktemp -d /tmp/smsr-keystore.XXXXXX';
+SELECT path AS dir FROM key_dir \gset
+
+CREATE FUNCTION in_dir(command text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('COPY (SELECT) TO PROGRAM %L', format('umask 077; cat > /dev/null; cd %s && %s', (SELECT path FROM key_dir), command));
+END $$;
+-- what it says, without the names that differ from run to run
+CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+	state text;
+	message text;
+	detail text;
+	hint text;
+BEGIN
+	EXECUTE statement INTO result;
+	RETURN coalesce(result, '(null)');
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+		detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RETURN replace(replace(concat_ws(E'\n  ', state || ': ' || message, nullif(detail, ''), nullif(hint, '')),
+		(SELECT path FROM key_dir), 'DIR'), current_setting('data_directory'), 'PGDATA');
+END $$;
+
+SELECT in_dir('head -c 32 /dev/urandom > kek');
+SELECT in_dir('od -An -v -tx1 kek | tr -d " \n" > kek.hex; echo >> kek.hex');
+SELECT in_dir('tr a-f A-F < kek.hex | tr -d "\n" > kek.upper; printf "\r\n" >> kek.upper');
+SELECT in_dir('head -c 32 /dev/urandom > other');
+SELECT in_dir('printf 000102030405060708090a0b0c0d0e0f > transport; printf 00010203 > short; head -c 33 /dev/zero > long');
+SELECT in_dir('printf 000102030405060708090a0b0c0d0e0f0001020304050g > nohex; head -c 31 kek > kek.31; cat kek kek > kek.64; : > empty');
+SELECT in_dir('cp kek group; chmod 640 group; cp kek world; chmod 604 world; ln -s kek link; mkfifo fifo; mkdir directory');
+
+-- ---- without a KEK nothing goes ----
+
+SELECT * FROM smsr.keystore_status();
+SELECT try('SELECT smsr.create_storage_key()');
+SELECT try($$SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.1', 'aes-kw', '\x00', '\x000000')$$);
+
+-- ---- rules for key files: the KEK's and a transport key's are the same ----
+
+CREATE FUNCTION try_file(name text) RETURNS text LANGUAGE sql AS $$
+	SELECT try(format('SELECT sealed FROM smsr.seal_transport_key_file(%L, 1::smallint, %L, %L)',
+		'1.3.6.1.4.1.99999.1', 'aes-kw', (SELECT path FROM key_dir) || '/' || name))
+$$;
+SELECT name, try_file(name) FROM unnest(ARRAY['missing', 'group', 'world', 'link', 'fifo', 'directory',
+	'empty', 'short', 'long', 'nohex', 'kek.64']) AS name;
+SELECT try($$SELECT sealed FROM smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', 'transport')$$);
+SELECT try($$SELECT sealed FROM smsr.seal_transport_key_file('1', 1::smallint, 'none', '/transport')$$);
+SELECT try($$SELECT sealed FROM smsr.seal_transport_key_file('1', 256::smallint, 'aes-kw', '/transport')$$);
+-- by any name, and however deep
+SELECT in_dir(format('ln -s %s data; mkdir %s/smsr_keystore_test; cp kek %s/smsr_keystore_test/kek',
+	d, d, d)) FROM current_setting('data_directory') AS d;
+SELECT try_file('data/smsr_keystore_test/kek');
+SELECT try_file('data/postgresql.auto.conf');
+
+-- ---- a KEK that breaks the rules ----
+
+\set kek :dir/world
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT try('SELECT smsr.create_storage_key()');
+SELECT provider, replace(kek_problem, :'dir', 'DIR') AS kek_problem, active_storage_key, storage_keys FROM smsr.keystore_status();
+
+\set kek :dir/data/smsr_keystore_test/kek
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT try('SELECT smsr.create_storage_key()');
+
+\set kek :dir/kek.31
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT try('SELECT smsr.create_storage_key()');
+
+-- ---- one that is right ----
+
+\set kek :dir/kek
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT * FROM smsr.keystore_status();
+SELECT try($$SELECT smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', (SELECT path || '/transport' FROM key_dir))$$);
+
+-- what an aborted transaction has cached must not seal what stays
+BEGIN;
+SELECT smsr.create_storage_key();
+SELECT length(sealed), check_value FROM smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', :'dir' || '/transport');
+ROLLBACK;
+SELECT smsr.create_storage_key();
+SELECT id, length(wrapped) AS wrapped, state FROM smsr.storage_key;
+SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.1', 'none');
+\set eis `cat test/eis/eis.xml`
+SELECT smsr.register_eis(:'eis');
+
+CREATE VIEW card AS
+	SELECT eid, sd_aid, kvn, key_type, sealed,
+		'\xAAB78636E825A093D6323F6BF0C64FB2'::bytea AS kic, '\xF6211271F9E372580A84F416FBADBA6F'::bytea AS kid
+	FROM smsr.keyset WHERE kvn = 2;
+
+-- as another backend sees it
+\c -
+SET client_min_messages = warning;
+\pset null '(null)'
+-- the key set's packets are those of its keys
+CREATE TABLE packet AS
+	SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') AS sealed_by,
+		smsr.scp80_command('\x1639', '\x22', '\x22', '\x000001', 7, kic, kid, '\xAA022200') AS keyed_by
+	FROM card;
+SELECT sealed_by = keyed_by AS same, length(sealed_by) FROM packet;
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200', 'cat_tp')
+	= smsr.scp80_command('\x1639', '\x22', '\x22', '\x000001', 7, kic, kid, '\xAA022200', 'cat_tp') AS same FROM card;
+SELECT * FROM smsr.peek_command((SELECT sealed_by FROM packet));
+SELECT o.* FROM card, LATERAL smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed, (SELECT keyed_by FROM packet)) AS o;
+SELECT o.* FROM card, LATERAL smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed,
+	smsr.scp80_command('\x0200', '\x20', '\x22', '\x000001', 0, '', kid, '\xE100')) AS o;
+-- a packet that asks for no checksum is not authentic, whatever it holds; nor is one by another key's number
+SELECT o.authentic, o.data FROM card, LATERAL smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed,
+	smsr.scp80_command('\x0000', '\x00', '\x00', '\x000001', 0, '', '', '\xE100')) AS o;
+SELECT o.authentic, o.data FROM card, LATERAL smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed,
+	smsr.scp80_command('\x0100', '\x00', '\x01', '\x000001', 0, '', '', '\xE100')) AS o;
+SELECT o.authentic, o.data FROM card, LATERAL smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed,
+	smsr.scp80_command('\x0200', '\x30', '\x32', '\x000001', 0, '', kid, '\xE100')) AS o;
+SELECT o.authentic, o.data FROM card, LATERAL smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed,
+	smsr.scp80_command('\x0200', '\x20', '\x22', '\x000001', 0, '', kic, '\xE100')) AS o;
+-- responses
+SELECT o.* FROM card, LATERAL smsr.unseal_response(eid, sd_aid, kvn, key_type, sealed, '\x39',
+	smsr.scp80_response('\x39', '\x22', '\x22', '\x000001', 7, 0, kic, kid, '\xAB0780010123029000')) AS o;
+SELECT o.authentic, o.data FROM card, LATERAL smsr.unseal_response(eid, sd_aid, kvn, key_type, sealed, '\x39',
+	smsr.scp80_response('\x39', '\x22', '\x22', '\x000001', 7, 0, kic, kic, '\xAB0780010123029000')) AS o;
+SELECT try($$SELECT smsr.unseal_response(eid, sd_aid, kvn, key_type, sealed, '\x39', '\x0102') FROM card$$);
+SELECT try($$SELECT smsr.unseal_command(eid, sd_aid, kvn, key_type, sealed, '\x') FROM card$$);
+SELECT try($$SELECT smsr.peek_command('\x001015')$$);
+SELECT * FROM smsr.sms_header('\x027000AABB');
+SELECT * FROM smsr.sms_header('\x070003A50201700000');
+SELECT * FROM smsr.sms_header('\x050003A50202CC');
+SELECT try($$SELECT smsr.sms_header('\x05')$$);
+-- arguments
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x16', '\x000001', 7, '\x00') FROM card$$);
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x01', 7, '\x00') FROM card$$);
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', -1, '\x00') FROM card$$);
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 1099511627776, '\x00') FROM card$$);
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\x00', 'https') FROM card$$);
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, 16::smallint, key_type, sealed, '\x1639', '\x000001', 7, '\x00') FROM card$$);
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, NULL, '\x1639', '\x000001', 7, '\x00') FROM card;
+
+-- in parallel workers
+SELECT count(set_config(name, 'on', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+
+-- ---- a blob opens in its own row only ----
+
+SELECT what, try(format('SELECT length(smsr.seal_command(%L, %L, %s::smallint, %s::smallint, %L, %L, %L, 7, %L))',
+		coalesce(w.eid, c.eid), coalesce(w.aid, c.sd_aid), coalesce(w.kvn, c.kvn), coalesce(w.type, c.key_type),
+		coalesce(w.sealed, c.sealed), '\x1639', '\x000001', '\xAA022200'))
+FROM card AS c, LATERAL (VALUES
+		('its own row', NULL::smsr.eid, NULL::smsr.aid, NULL::int, NULL::int, NULL::bytea),
+		('another eUICC', '89049032001000000100000090000248', NULL, NULL, NULL, NULL),
+		('another security domain', NULL, 'A0000005591010FFFFFFFF8900000200', NULL, NULL, NULL),
+		('another version', NULL, NULL, 3, NULL, NULL),
+		('another type', NULL, NULL, NULL, 128, NULL),
+		('an altered octet', NULL, NULL, NULL, NULL, set_byte(c.sealed, 30, get_byte(c.sealed, 30) # 1)),
+		('cut short', NULL, NULL, NULL, NULL, substr(c.sealed, 1, 20)),
+		('another format', NULL, NULL, NULL, NULL, set_byte(c.sealed, 0, 2)),
+		('another storage key', NULL, NULL, NULL, NULL, set_byte(c.sealed, 4, 9))
+	) AS w (what, eid, aid, kvn, type, sealed);
+
+-- ---- rotation ----
+
+SELECT smsr.create_storage_key();
+SELECT id, state FROM smsr.storage_key ORDER BY id;
+SELECT id, length(wrapped), state FROM smsr.storage_key WHERE state = 'active';
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+SELECT substr(sealed, 1, 5) FROM smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', (SELECT path || '/transport' FROM key_dir));
+-- a row under another id is another key: the cache must see that it has changed
+BEGIN;
+UPDATE smsr.storage_key SET id = id + 10;
+UPDATE smsr.storage_key SET id = CASE id WHEN 11 THEN 2 ELSE 1 END;
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') FROM card$$);
+ROLLBACK;
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+
+-- ---- the same KEK in digits, and a wrong one ----
+
+SELECT path AS dir FROM key_dir \gset
+\set kek :dir/kek.hex
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT * FROM smsr.keystore_status();
+\set kek :dir/kek.upper
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT * FROM smsr.keystore_status();
+\set kek :dir/other
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT * FROM smsr.keystore_status();
+-- this backend has unwrapped its keys already, the next one can not
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+\c -
+SET client_min_messages = warning;
+SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') FROM card$$);
+SELECT try($$SELECT smsr.import_transport_key_file('1', 'aes-kw', (SELECT path || '/transport' FROM key_dir))$$);
+
+-- ---- transport keys ----
+
+SELECT path AS dir FROM key_dir \gset
+\set kek :dir/kek
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.1', 'aes-kw', :'dir' || '/transport');
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.1', '3des-ecb', :'dir' || '/transport');
+SELECT eum_id, id, mode, length(sealed) AS sealed, check_value, valid_until FROM smsr.transport_key ORDER BY id;
+SELECT try($$SELECT smsr.import_transport_key('1', 'none', '\x00', '\x000000')$$);
+SELECT try($$SELECT smsr.import_transport_key('1', 'aes-kw')$$);
+SELECT try($$SELECT smsr.import_transport_key('1', 'aes-ecb', '\x00', '\x000000')$$);
+SELECT try($$SELECT smsr.import_transport_key('1', 'aes-kw', '\x1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5', '\x000000')$$);
+CREATE ROLE regress_smsr_keys;
+GRANT USAGE ON SCHEMA smsr TO regress_smsr_keys;
+GRANT EXECUTE ON FUNCTION smsr.seal_transport_key_file(text, smallint, text, text), smsr.create_storage_key(),
+	smsr.new_storage_key(), smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text)
+	TO regress_smsr_keys;
+GRANT SELECT ON card, packet, key_dir TO regress_smsr_keys;
+SET ROLE regress_smsr_keys;
+SELECT smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', '/etc/hostname');
+SELECT smsr.create_storage_key();
+SELECT * FROM smsr.storage_key;
+-- whoever may call it needs no privilege on the keys
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+RESET ROLE;
+
+-- wrapped under the KEK: a vector of RFC 5649, and its check value
+DELETE FROM smsr.euicc;
+DELETE FROM smsr.transport_key;
+DELETE FROM smsr.storage_key;
+SELECT in_dir('printf 2e8eda05e64e08f5c884118adb2f1f7a7380fa15bd7e3349b1c936d19e5929a4 > vector');
+\set kek :dir/vector
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+SELECT smsr.create_storage_key();
+\set wrapped '\'\\x3823727e2e5acd08210386032e0b33a938b9915319db18c9ec6ba42abaaf3d6c84067a81e53a5bf7\''
+SELECT smsr.import_transport_key('1.3', 'aes-kwp', :wrapped, '\x8246e1');
+SELECT id, mode, length(sealed) FROM smsr.transport_key;
+SELECT smsr.import_transport_key('1.3', 'aes-kwp', :wrapped, '\x000000');
+SELECT smsr.import_transport_key('1.3', '3des-ecb', :wrapped, '\x8246e1');
+
+-- ---- no trace ----
+
+DROP OWNED BY regress_smsr_keys;
+DROP ROLE regress_smsr_keys;
+DROP VIEW card;
+DROP TABLE packet;
+DELETE FROM smsr.euicc;
+DELETE FROM smsr.transport_key;
+DELETE FROM smsr.storage_key;
+ALTER SYSTEM RESET smsr.kek_file;
+SELECT pg_reload_conf();
+SELECT in_dir(format('rm -rf %s/smsr_keystore_test "$PWD"', current_setting('data_directory')));
+DROP FUNCTION try_file, try, in_dir;
+DROP TABLE key_dir;
