@@ -1,4 +1,13 @@
 #!/bin/sh
-# The fleet's own tests, as TAP.
+# The simulated fleet's own tests.  Prints TAP.
+#
+#   test/euicc/run.sh            all of them
+#   test/euicc/run.sh smsc       one
 cd "$(dirname "$0")/../.." || exit 2
-exec prove --failures --nocolor "$@" test/euicc/t/*.t
+make -s -f test/euicc/euicc.mk fleet-test-programs >&2 || exit 2
+[ $# -gt 0 ] || set -- card eis smsc rehearsal
+for name do
+	shift
+	set -- "$@" "test/euicc/t/$name.t"
+done
+exec prove --verbose --nocolor "$@"

@@ -152,8 +152,33 @@ hand_over(Fleet *fleet, MtMessage *mt)
 	free(mt);
 }
 
+/* The sender is told when the time is over, not when the card comes back. */
 static void
-wait_for_card(MtMessage *mt)
+drop_expired(void *context, void *object, uint32_t number)
+{
+	Fleet	   *fleet = context;
+	Card	   *card = object;
+	MtMessage **place = &card->waiting;
+
+	(void) number;
+	while (*place != NULL)
+	{
+		MtMessage  *mt = *place;
+
+		if (mt->expires > fleet->now)
+		{
+			place = &mt->next;
+			continue;
+		}
+		*place = mt->next;
+		fleet->stats.mt_expired++;
+		send_receipt(mt, SMPP_STATE_EXPIRED);
+		free(mt);
+	}
+}
+
+static void
+wait_for_card(Fleet *fleet, MtMessage *mt)
 {
 	MtMessage **end = &mt->card->waiting;
 
@@ -161,6 +186,7 @@ wait_for_card(MtMessage *mt)
 		end = &(*end)->next;
 	mt->next = NULL;
 	*end = mt;
+	timer_add(&fleet->timers, mt->expires, drop_expired, mt->card, 0);
 }
 
 static void
@@ -172,7 +198,7 @@ mt_arrives(void *context, void *object, uint32_t number)
 
 	(void) number;
 	smscs->in_transit--;
-	if (fleet->now > mt->expires)
+	if (fleet->now >= mt->expires)
 	{
 		fleet->stats.mt_expired++;
 		send_receipt(mt, SMPP_STATE_EXPIRED);
@@ -181,7 +207,7 @@ mt_arrives(void *context, void *object, uint32_t number)
 	{
 		if (smscs->queue_detached)
 		{
-			wait_for_card(mt);
+			wait_for_card(fleet, mt);
 			return;
 		}
 		fleet->stats.mt_unattached++;
@@ -191,7 +217,7 @@ mt_arrives(void *context, void *object, uint32_t number)
 	{
 		if (fleet->faults.off_policy == OFF_QUEUE)
 		{
-			wait_for_card(mt);
+			wait_for_card(fleet, mt);
 			return;
 		}
 		fleet->stats.mt_lost++;

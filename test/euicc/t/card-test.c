@@ -897,11 +897,27 @@ test_smsc(void)
 	submit_to(0, 1, 0x10, 5, &w, "");
 	later(120);
 	is(card->packets, 1, "card off: the SMSC keeps what is for it");
+	is(fleet.stats.mt_expired, 1, "... until its validity is over");
+	is((uint64_t) queue_length(0, ESM_RECEIPT), 3, "... and says so then");
 	fleet_power(&fleet, card, true);
 	later(0.1);
-	is(fleet.stats.mt_expired, 1, "... until its validity is over");
 	is(card->packets, 2, "... and delivers the rest");
 	is(card->cntr, 5, "... the right one");
+
+	submit_to(1, 1, 0x11, 5, &w, "");
+	later(0.1);
+	is(fleet.stats.mt_unattached, 3, "once more for the profile that is not enabled: lost");
+	smscs.queue_detached = true;
+	submit_to(1, 1, 0x11, 6, &w, "");
+	later(0.1);
+	is(card->packets, 2, "--queue-detached: kept");
+	switching_begin(&fleet, card, CAUSE_ENABLE, 0x11);
+	later(1);
+	is(card->packets, 3, "--queue-detached: delivered when that profile is enabled");
+	switching_begin(&fleet, card, CAUSE_ENABLE, 0x10);
+	later(1);
+	smscs.queue_detached = false;
+	card->packets = 2;
 
 	fleet.faults.refuse = 1;
 	fleet.faults.refuse_with = REFUSE_QUEUE_FULL;
