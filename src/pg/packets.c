@@ -21,6 +21,7 @@ PG_FUNCTION_INFO_V1(smsr_scp80_command);
 PG_FUNCTION_INFO_V1(smsr_scp80_response);
 PG_FUNCTION_INFO_V1(smsr_scp80_open_command);
 PG_FUNCTION_INFO_V1(smsr_scp80_open_response);
+PG_FUNCTION_INFO_V1(smsr_sms_segment_count);
 PG_FUNCTION_INFO_V1(smsr_sms_segments);
 PG_FUNCTION_INFO_V1(smsr_sms_reassemble);
 PG_FUNCTION_INFO_V1(smsr_script);
@@ -388,6 +389,19 @@ write_segment(const Segmentation *s, size_t index)
 					 &w, &error))
 		smsr_report_build(&error, "short messages");
 	return finish_octets(tp_ud, &w);
+}
+
+Datum
+smsr_sms_segment_count(PG_FUNCTION_ARGS)
+{
+	int32		length = PG_GETARG_INT32(0);
+	size_t		count = length < 0 ? 0 : sms_segment_count((size_t) length, 8);
+
+	if (count == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("packet of %d octets does not fit concatenated short messages", length)));
+	PG_RETURN_INT32((int32) count);
 }
 
 Datum

@@ -17,11 +17,13 @@
 
 #include "core/lifecycle.h"
 #include "core/procedure.h"
+#include "pg/guc.h"
 
 PG_FUNCTION_INFO_V1(smsr_procedure);
 PG_FUNCTION_INFO_V1(smsr_procedure_exclusive);
 PG_FUNCTION_INFO_V1(smsr_resync_distance);
 PG_FUNCTION_INFO_V1(smsr_lifecycle);
+PG_FUNCTION_INFO_V1(smsr_judge);
 PG_FUNCTION_INFO_V1(smsr_profile_guard);
 
 static _Noreturn void
@@ -91,6 +93,15 @@ put_text(Datum *values, bool *nulls, int n, const char *text)
 {
 	nulls[n] = text == NULL;
 	values[n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+static void
+put_verdict(const LifecycleVerdict *verdict, Datum *values, bool *nulls)
+{
+	put_text(values, nulls, 0, profile_state_name(verdict->state));
+	put_text(values, nulls, 1, verdict->subject);
+	put_text(values, nulls, 2, verdict->reason);
+	put_text(values, nulls, 3, verdict->because);
 }
 
 static TupleDesc
@@ -194,10 +205,36 @@ smsr_lifecycle(PG_FUNCTION_ARGS)
 	if (name == NULL || !lifecycle_event_parse(name, &event))
 		bad_name("life cycle event", name ? name : "NULL");
 	verdict = lifecycle(&profile, &enabled, event);
-	put_text(values, nulls, 0, profile_state_name(verdict.state));
-	put_text(values, nulls, 1, verdict.subject);
-	put_text(values, nulls, 2, verdict.reason);
-	put_text(values, nulls, 3, verdict.because);
+	put_verdict(&verdict, values, nulls);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
+}
+
+/*
+ * lifecycle, and what only this SM-SR and the eUICC's row can say: whether the
+ * enabled profile may be deleted at all, and whether there is memory.
+ */
+Datum
+smsr_judge(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_arg(fcinfo, 0);
+	LifecycleProfile profile = {state_arg(fcinfo, 1), bool_arg(fcinfo, 2), pol2_arg(fcinfo, 3)};
+	LifecycleProfile enabled = {state_arg(fcinfo, 4), false, pol2_arg(fcinfo, 5)};
+	LifecycleEvent event;
+	LifecycleVerdict verdict;
+	Datum		values[4];
+	bool		nulls[4] = {0};
+
+	/* a function that no life cycle knows, an audit, may always be begun */
+	if (name == NULL || !lifecycle_event_parse(name, &event))
+		PG_RETURN_NULL();
+	verdict = lifecycle(&profile, &enabled, event);
+	if (verdict.subject == NULL && event == ASK_DELETE && profile.state == PROFILE_ENABLED &&
+		smsr_delete_enabled == SMSR_DELETE_REFUSE)
+		verdict = (LifecycleVerdict) {profile.state, "8.2.1", "1.2", "the profile is enabled"};
+	if (verdict.subject == NULL && event == ASK_CREATE && !PG_ARGISNULL(6) && !PG_ARGISNULL(7) &&
+		PG_GETARG_INT64(6) > PG_GETARG_INT64(7))
+		verdict = (LifecycleVerdict) {profile.state, "8.1", "4.8", "the eUICC has not enough memory"};
+	put_verdict(&verdict, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
 }
 

@@ -4,11 +4,8 @@ CREATE SEQUENCE smsr.id_seq;
 COMMENT ON SEQUENCE smsr.id_seq IS 'Local part of ids; smsr.next_id() makes it unique across shards';
 
 CREATE FUNCTION smsr.next_id() RETURNS bigint
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-	BEGIN ATOMIC
-		SELECT pg_catalog.nextval('smsr.id_seq'::pg_catalog.regclass) * 1024
-			+ smsr.setting('shard')::bigint;
-	END;
+	AS 'MODULE_PATHNAME', 'smsr_next_id'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION smsr.next_id() IS 'An id that no other shard gives: a local sequence and, in the low ten bits, smsr.shard';
 
 CREATE FUNCTION smsr.pol2_ok(rules text[]) RETURNS boolean

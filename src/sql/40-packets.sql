@@ -36,6 +36,11 @@ REVOKE EXECUTE ON FUNCTION smsr.scp80_open_response(bytea, bytea, bytea, bytea, 
 COMMENT ON FUNCTION smsr.scp80_open_response(bytea, bytea, bytea, bytea, bytea, bytea, text) IS
 	'Deciphers a response packet and verifies its RC or CC, with SPI2, KIc and KID of the command it answers; where that fails or the card left it out, authentic is false, data NULL and the rest a claim (TS 102 225 clause 5.2)';
 
+CREATE FUNCTION smsr.sms_segment_count(length int) RETURNS int
+	AS 'MODULE_PATHNAME', 'smsr_sms_segment_count'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.sms_segment_count(int) IS 'How many short messages a packet of so many octets takes, with references of 8 bits (3GPP TS 23.040)';
+
 CREATE FUNCTION smsr.sms_segments(packet bytea, cpi int DEFAULT 112, reference int DEFAULT 0,
 		reference_bits int DEFAULT 8) RETURNS SETOF bytea
 	AS 'MODULE_PATHNAME', 'smsr_sms_segments'

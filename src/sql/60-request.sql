@@ -57,25 +57,13 @@ CREATE TYPE smsr.refusal AS (
 );
 COMMENT ON TYPE smsr.refusal IS 'A verdict: the state that follows, or subject and reason of the refusal (SGP.02 clause 5.1.6.6)';
 
-CREATE FUNCTION smsr.judge(event text, p_eid smsr.eid, state text, fallback boolean, pol2 text[],
-		is_enabled boolean, enabled_state text, enabled_pol2 text[], arguments jsonb, remaining_memory bigint)
+CREATE FUNCTION smsr.judge(function text, profile_state text, fallback boolean, pol2 text[],
+		enabled_state text, enabled_pol2 text[], required_memory bigint, remaining_memory bigint)
 	RETURNS smsr.refusal
-	LANGUAGE sql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-		SELECT CASE
-			WHEN event = 'delete_profile' AND state = 'Enabled'
-					AND smsr.setting('delete_enabled') = 'refuse'
-				THEN ROW(state, '8.2.1', '1.2', 'the profile is enabled')::smsr.refusal
-			WHEN event = 'create_isdp' AND (arguments ->> 'required_memory')::bigint > remaining_memory
-				THEN ROW(state, '8.1', '4.8', 'the eUICC has not enough memory')::smsr.refusal
-			ELSE (SELECT ROW(v.state, v.subject_code, v.reason_code, v.because)::smsr.refusal
-				FROM smsr.lifecycle(state, fallback, pol2,
-					CASE WHEN is_enabled IS NOT TRUE THEN enabled_state END, enabled_pol2, event) v)
-		END
-	$$;
-COMMENT ON FUNCTION smsr.judge(text, smsr.eid, text, boolean, text[], boolean, text, text[], jsonb, bigint)
-	IS 'Whether a function may be begun on a profile: its life cycle, POL2, and what only the eUICC''s row can tell';
+	AS 'MODULE_PATHNAME', 'smsr_judge'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.judge(text, text, boolean, text[], text, text[], bigint, bigint)
+	IS 'Whether a function may be begun on a profile: its life cycle, POL2, memory in octets, and smsr.delete_enabled. NULL: nothing to judge';
 
 -- Of one candidate more than there are AIDs in use, one is free.  An AID whose
 -- create or delete is in doubt may still be on the card.
@@ -134,7 +122,6 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		expiry timestamptz := now() + smsr.validity(request.validity);
 		needs_iccid boolean;
 		is_exclusive boolean;
-		event text;
 		queued bigint;
 	BEGIN
 		IF function IS NULL OR function NOT IN ('create_isdp', 'enable_profile', 'disable_profile',
@@ -145,7 +132,6 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		END IF;
 		needs_iccid := function <> 'audit_eis';
 		is_exclusive := smsr.procedure_exclusive(function);
-		event := CASE WHEN needs_iccid THEN function END;
 		IF eids IS NULL THEN
 			RAISE EXCEPTION 'eids must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
@@ -182,8 +168,8 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') AS busy,
 				CASE
 					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
-					WHEN event IS NOT NULL THEN smsr.judge(event, e.eid, p.state, p.fallback_attribute, p.pol2,
-						c.isdp_aid = p.isdp_aid, c.state, c.pol2, a.arguments, e.remaining_memory)
+					ELSE smsr.judge(function, p.state, p.fallback_attribute, p.pol2,
+						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory)
 				END AS refusal
 			FROM asked a
 				LEFT JOIN smsr.euicc e ON e.eid = a.eid

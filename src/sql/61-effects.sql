@@ -252,8 +252,8 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = op.iccid;
 			SELECT * INTO enabled FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled';
 			IF op.function <> 'audit_eis' THEN
-				verdict := smsr.judge(op.function, p_eid, target.state, target.fallback_attribute, target.pol2,
-					target.isdp_aid = enabled.isdp_aid, enabled.state, enabled.pol2, op.arguments,
+				verdict := smsr.judge(op.function, target.state, target.fallback_attribute, target.pol2,
+					enabled.state, enabled.pol2, (op.arguments ->> 'required_memory')::bigint,
 					(SELECT e.remaining_memory FROM smsr.euicc e WHERE e.eid = p_eid));
 				IF verdict.subject_code IS NOT NULL THEN
 					PERFORM smsr.finish(p_eid, op.id, 'FAILED', verdict.subject_code, verdict.reason_code, verdict.because);

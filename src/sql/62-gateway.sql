@@ -5,10 +5,13 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 	RETURNS TABLE (sms_id bigint, eid smsr.eid, destination text, tp_pid int, tp_dcs int, tp_ud bytea, validity interval)
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET work_mem = '32MB'
 	AS $$
 	#variable_conflict use_column
 	DECLARE
 		spi bytea := decode(smsr.setting('spi'), 'hex');
+		pid int := smsr.setting('tp_pid');
+		dcs int := smsr.setting('tp_dcs');
 	BEGIN
 		IF gateway IS NULL OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
 			RAISE EXCEPTION 'gateway must be named and max_messages be between 1 and 100000'
@@ -37,7 +40,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			LIMIT max_messages
 		), fresh AS MATERIALIZED (
 			-- a counter is one per key set: of two new packets to one card, one waits for the next claim
-			SELECT DISTINCT ON (d.eid) d.id, d.eid, k.sd_aid, k.kvn,
+			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.destination, d.due_at, d.expires_at, k.sd_aid, k.kvn,
 				smsr.es5_script(d.step, CASE d.step WHEN 'auto_delete' THEN p.left_aid ELSE p.isdp_aid END,
 					e.isdp_loadfile_aid, e.isdp_module_aid,
 					(p.arguments ->> 'required_memory')::int, p.sequence) AS script
@@ -54,38 +57,36 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			UPDATE smsr.keyset k SET counter = k.counter + 1
 			FROM fresh f
 			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
-			RETURNING f.id, f.script, k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, k.counter
-		), ready AS MATERIALIZED (
-			SELECT c.id, c.sd_aid, c.kvn, c.counter AS cntr, c.script,
-				smsr.seal_command(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed, spi,
-					'\x000001', c.counter, c.script) AS packet
-			FROM counted c
+			RETURNING f.id, k.eid, f.destination, f.due_at, f.expires_at, 0 AS have, k.sd_aid, k.kvn, k.counter AS cntr,
+				f.script, smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
+					'\x000001', k.counter, f.script) AS packet
+		), ready AS (
+			SELECT * FROM counted
 			UNION ALL
-			SELECT d.id, d.sd_aid, d.kvn, d.cntr, d.script, d.packet
+			-- of a packet that was taken in part the rest, else all of it again
+			SELECT d.id, d.eid, d.destination, d.due_at, d.expires_at,
+				CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END,
+				d.sd_aid, d.kvn, d.cntr, d.script, d.packet
 			FROM due d WHERE d.packet IS NOT NULL
-		), cut AS MATERIALIZED (
-			SELECT r.*, d.eid AS to_eid, d.destination AS address, d.due_at AS was_due, d.expires_at AS until,
-				CASE WHEN d.segments > 0 AND d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END AS have,
-				ARRAY(SELECT s FROM smsr.sms_segments(r.packet, 112, ((r.id >> 10) & 255)::int) s) AS parts
-			FROM ready r JOIN due d ON d.id = r.id
+		), counted_out AS (
+			SELECT r.*, smsr.sms_segment_count(length(r.packet)) AS parts
+			FROM ready r
 		), taken AS MATERIALIZED (
-			SELECT c.*, sum(cardinality(c.parts)) OVER (ORDER BY c.was_due, c.id) <= max_messages AS fits
-			FROM cut c
+			SELECT c.*, sum(c.parts) OVER (ORDER BY c.due_at, c.id) <= max_messages AS fits
+			FROM counted_out c
 		), leased AS (
 			UPDATE smsr.outbound o SET sd_aid = t.sd_aid, kvn = t.kvn, cntr = t.cntr, script = t.script,
-				packet = t.packet, segments = cardinality(t.parts), accepted = t.have,
+				packet = t.packet, segments = t.parts, accepted = t.have,
 				gateway = CASE WHEN t.fits THEN claim_sms.gateway ELSE o.gateway END,
 				attempts = o.attempts + t.fits::int,
 				due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END
 			FROM taken t
 			WHERE o.id = t.id
 		)
-		SELECT (t.id << 5) | (s.n - 1), t.to_eid, t.address,
-			smsr.setting('tp_pid')::int, smsr.setting('tp_dcs')::int, s.part,
-			greatest(t.until - now(), interval '0')
-		FROM taken t CROSS JOIN LATERAL unnest(t.parts) WITH ORDINALITY s (part, n)
+		SELECT (t.id << 5) | (s.n - 1), t.eid, t.destination, pid, dcs, s.part, greatest(t.expires_at - now(), interval '0')
+		FROM taken t CROSS JOIN LATERAL smsr.sms_segments(t.packet, 112, ((t.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
 		WHERE t.fits AND (t.have >> (s.n - 1)::int) & 1 = 0
-		ORDER BY t.was_due, t.id, s.n;
+		ORDER BY t.due_at, t.id, s.n;
 	END $$;
 COMMENT ON FUNCTION smsr.claim_sms(text, int, interval)
 	IS 'Short messages for a gateway to submit, one row each, at most max_messages: new packets are sealed under a counter that is stored first, old ones are the same octets again. Held for the lease, then offered anew. validity is what is left of the operation''s';

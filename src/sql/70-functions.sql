@@ -102,8 +102,8 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		IF verdict.subject_code IS NULL AND target.isdp_aid IS NULL THEN
 			verdict := ROW(NULL, '8.2.1', '3.9', 'the eUICC has no such profile');
 		ELSIF verdict.subject_code IS NULL AND p_event IS NOT NULL THEN
-			verdict := smsr.judge(p_event, p_eid, target.state, target.fallback_attribute, target.pol2,
-				false, NULL, NULL, NULL, NULL);
+			verdict := smsr.judge(p_event, target.state, target.fallback_attribute, target.pol2,
+				NULL, NULL, NULL, NULL);
 		END IF;
 		id := smsr.next_id();
 		proceed := verdict.subject_code IS NULL;
