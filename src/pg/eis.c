@@ -575,6 +575,21 @@ find_shapes(FunctionCallInfo fcinfo)
 	return shapes;
 }
 
+/* The tree is libxml2's: no error may leave it behind. */
+static pg_noinline void
+read_and_free(EisReader *r, const Shapes *shapes, EisRow *reading)
+{
+	PG_TRY();
+	{
+		read_document(r, shapes, reading);
+	}
+	PG_FINALLY();
+	{
+		eis_free(r);
+	}
+	PG_END_TRY();
+}
+
 Datum
 smsr_read_eis(PG_FUNCTION_ARGS)
 {
@@ -593,15 +608,7 @@ smsr_read_eis(PG_FUNCTION_ARGS)
 		r->octets = GetDatabaseEncoding() == PG_SQL_ASCII ? octets :
 			pg_server_to_any(octets, strlen(octets), PG_UTF8);
 		r->len = strlen(r->octets);
-		PG_TRY();
-		{
-			read_document(r, shapes, &reading);
-		}
-		PG_FINALLY();
-		{
-			eis_free(r);
-		}
-		PG_END_TRY();
+		read_and_free(r, shapes, &reading);
 	}
 
 	eis_set_text(&reading, "eid", r->eid_text);

@@ -163,10 +163,10 @@ CREATE TABLE smsr.outbound (
 	segments smallint NOT NULL DEFAULT 0,
 	smsc_id text,
 	sent_at timestamptz,
-	sd_aid smsr.aid,
+	sd_aid smsr.aid NOT NULL,
 	kvn smallint,
 	cntr bigint,
-	script bytea,
+	script bytea NOT NULL,
 	packet bytea
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX outbound_due ON smsr.outbound (mno_id, due_at);
@@ -175,6 +175,7 @@ CREATE INDEX outbound_smsc_id ON smsr.outbound (smsc_id) WHERE smsc_id IS NOT NU
 COMMENT ON TABLE smsr.outbound IS 'Command packets under way, one row a packet; deleted when answered, its story then stands in smsr.message';
 COMMENT ON COLUMN smsr.outbound.due_at IS 'When it may next be handed to a gateway: also the end of a lease and the time of a re-transmission';
 COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';
+COMMENT ON COLUMN smsr.outbound.script IS 'The secured data: what the packet asks of the card';
 COMMENT ON COLUMN smsr.outbound.cntr IS 'Counter the packet was sealed with; NULL until it is first claimed';
 COMMENT ON COLUMN smsr.outbound.packet IS 'The sealed packet: a re-transmission is these octets again';
 

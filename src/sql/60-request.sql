@@ -163,7 +163,8 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 					ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
 		), judged AS MATERIALIZED (
 			SELECT a.*, smsr.next_id() AS id, e.eid IS NOT NULL AS registered,
-				p.isdp_aid, p.state, c.msisdn, c.mno_id,
+				p.state, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
+				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid) ELSE p.isdp_aid END AS isdp_aid,
 				a.second OR EXISTS (SELECT FROM smsr.operation r
 					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') AS busy,
 				CASE
@@ -186,8 +187,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, iccid, isdp_aid, arguments,
 				step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
 			SELECT d.id, d.eid, function, me, d.call_id, d.iccid,
-				CASE WHEN function = 'create_isdp' AND NOT d.refused AND NOT d.waits
-					THEN smsr.free_isdp_aid(d.eid) ELSE d.isdp_aid END,
+				CASE WHEN function <> 'create_isdp' OR NOT (d.refused OR d.waits) THEN d.isdp_aid END,
 				d.arguments,
 				CASE WHEN NOT d.waits AND NOT d.refused THEN d.step END,
 				CASE WHEN d.refused THEN 'finished' WHEN d.waits THEN 'waiting' ELSE d.stage END,
@@ -201,8 +201,11 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			FROM decided d
 			ORDER BY d.n
 		), queued AS (
-			INSERT INTO smsr.outbound (eid, operation_id, step, destination, mno_id, due_at, expires_at)
-			SELECT d.eid, d.id, d.step, d.msisdn, d.mno_id,
+			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
+			SELECT d.eid, d.id, d.step, d.isdr_aid,
+				smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
+					(d.arguments ->> 'required_memory')::int, NULL),
+				d.msisdn, d.mno_id,
 				CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
 			FROM decided d
 			WHERE NOT d.waits AND NOT d.refused

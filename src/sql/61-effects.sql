@@ -150,17 +150,22 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 	$$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
 
-CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_step text, p_expires timestamptz) RETURNS void
+CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS void
 	LANGUAGE sql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		INSERT INTO smsr.outbound (eid, operation_id, step, destination, mno_id, due_at, expires_at)
-		SELECT p_eid, p_operation, p_step, p.msisdn, p.mno_id,
-			CASE WHEN p.msisdn IS NULL THEN 'infinity' ELSE now() END, p_expires
-		FROM (VALUES (1)) one LEFT JOIN smsr.profile p ON p.eid = p_eid AND p.state = 'Enabled'
+		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
+		SELECT o.eid, o.id, o.step, e.isdr_aid,
+			smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
+				e.isdp_loadfile_aid, e.isdp_module_aid, (o.arguments ->> 'required_memory')::int, o.sequence),
+			p.msisdn, p.mno_id, CASE WHEN p.msisdn IS NULL THEN 'infinity' ELSE now() END, o.expires_at
+		FROM smsr.operation o
+			JOIN smsr.euicc e ON e.eid = o.eid
+			LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'
+		WHERE o.eid = p_eid AND o.id = p_operation
 	$$;
-COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint, text, timestamptz)
-	IS 'Queue a step''s command; it is built and sealed when a gateway claims it. Held while nobody knows where the card is';
+COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint)
+	IS 'Queue the command of an operation''s step; it is sealed when a gateway claims it. Held while nobody knows where the card is';
 
 -- An operation of the SM-SR's own: an audit, or a confirmation that no call awaits.
 CREATE FUNCTION smsr.start_own(p_eid smsr.eid, p_function text, p_sequence int, p_why text) RETURNS bigint
@@ -190,7 +195,7 @@ CREATE FUNCTION smsr.start_own(p_eid smsr.eid, p_function text, p_sequence int, 
 				CASE WHEN NOT waits THEN next.step END, CASE WHEN waits THEN 'waiting' ELSE next.stage END,
 				smsr.procedure_exclusive(p_function), p_sequence, p_why, expiry);
 		IF NOT waits THEN
-			PERFORM smsr.queue_packet(p_eid, op_id, next.step, expiry);
+			PERFORM smsr.queue_packet(p_eid, op_id);
 			PERFORM smsr.ring();
 		END IF;
 		RETURN op_id;
@@ -265,7 +270,7 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			UPDATE smsr.operation SET step = next.step, stage = next.stage,
 					isdp_aid = CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(p_eid) ELSE target.isdp_aid END
 				WHERE eid = p_eid AND id = op.id;
-			PERFORM smsr.queue_packet(p_eid, op.id, next.step, op.expires_at);
+			PERFORM smsr.queue_packet(p_eid, op.id);
 			PERFORM smsr.ring();
 			RETURN;
 		END LOOP;
@@ -362,7 +367,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				WHEN 'resync' THEN
 					PERFORM smsr.resync(packet);
 				WHEN 'send' THEN
-					PERFORM smsr.queue_packet(p_eid, p_operation, next.step, op.expires_at);
+					PERFORM smsr.queue_packet(p_eid, p_operation);
 					PERFORM smsr.ring();
 				WHEN 'hasten' THEN
 					UPDATE smsr.outbound SET due_at = now() WHERE id = packet.id AND destination IS NOT NULL;

@@ -40,15 +40,10 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			LIMIT max_messages
 		), fresh AS MATERIALIZED (
 			-- a counter is one per key set: of two new packets to one card, one waits for the next claim
-			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.destination, d.due_at, d.expires_at, k.sd_aid, k.kvn,
-				smsr.es5_script(d.step, CASE d.step WHEN 'auto_delete' THEN p.left_aid ELSE p.isdp_aid END,
-					e.isdp_loadfile_aid, e.isdp_module_aid,
-					(p.arguments ->> 'required_memory')::int, p.sequence) AS script
+			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.destination, d.due_at, d.expires_at, d.script, k.sd_aid, k.kvn
 			FROM due d
-				JOIN smsr.operation p ON p.eid = d.eid AND p.id = d.operation_id
-				JOIN smsr.euicc e ON e.eid = d.eid
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
-					WHERE k.eid = d.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80' AND k.state = 'active'
+					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80' AND k.state = 'active'
 						AND k.counter < 1099511627775
 					ORDER BY k.kvn DESC LIMIT 1) k
 			WHERE d.packet IS NULL
@@ -57,8 +52,8 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			UPDATE smsr.keyset k SET counter = k.counter + 1
 			FROM fresh f
 			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
-			RETURNING f.id, k.eid, f.destination, f.due_at, f.expires_at, 0 AS have, k.sd_aid, k.kvn, k.counter AS cntr,
-				f.script, smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
+			RETURNING f.id, k.eid, f.destination, f.due_at, f.expires_at, 0 AS have, k.kvn, k.counter AS cntr,
+				smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
 					'\x000001', k.counter, f.script) AS packet
 		), ready AS (
 			SELECT * FROM counted
@@ -66,7 +61,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			-- of a packet that was taken in part the rest, else all of it again
 			SELECT d.id, d.eid, d.destination, d.due_at, d.expires_at,
 				CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END,
-				d.sd_aid, d.kvn, d.cntr, d.script, d.packet
+				d.kvn, d.cntr, d.packet
 			FROM due d WHERE d.packet IS NOT NULL
 		), counted_out AS (
 			SELECT r.*, smsr.sms_segment_count(length(r.packet)) AS parts
@@ -75,8 +70,8 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			SELECT c.*, sum(c.parts) OVER (ORDER BY c.due_at, c.id) <= max_messages AS fits
 			FROM counted_out c
 		), leased AS (
-			UPDATE smsr.outbound o SET sd_aid = t.sd_aid, kvn = t.kvn, cntr = t.cntr, script = t.script,
-				packet = t.packet, segments = t.parts, accepted = t.have,
+			UPDATE smsr.outbound o SET kvn = t.kvn, cntr = t.cntr, packet = t.packet,
+				segments = t.parts, accepted = t.have,
 				gateway = CASE WHEN t.fits THEN claim_sms.gateway ELSE o.gateway END,
 				attempts = o.attempts + t.fits::int,
 				due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END
