@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SECOND_US	1000000.0
+#define MIN_EVENT_US	10		/* faults that would happen all the time still leave some */
 
 const FleetConfig FLEET_DEFAULTS = {
 	.seed = 1, .cards = 10, .first = 1, .operators = 2, .profiles = 2,
@@ -231,7 +232,7 @@ next_power_off(void *context, void *object, uint32_t number)
 	power_off_for_a_time(fleet, &fleet->cards[rng_below(&rng, fleet->config.cards)],
 						 mean * (0.5 + rng_unit(&rng)));
 	timer_add(&fleet->timers,
-			  fleet->now + 1 + (uint64_t) (2 * rng_unit(&rng) * SECOND_US * mean * (1 - f) /
+			  fleet->now + MIN_EVENT_US + (uint64_t) (2 * rng_unit(&rng) * SECOND_US * mean * (1 - f) /
 										   (fleet->config.cards * f)),
 			  next_power_off, NULL, number);
 }
@@ -247,7 +248,7 @@ next_fall_back(void *context, void *object, uint32_t number)
 		return;
 	if (object != NULL)			/* not at once when the fault is set */
 		switching_fall_back(fleet, &fleet->cards[rng_below(&rng, fleet->config.cards)]);
-	timer_add(&fleet->timers, fleet->now + 1 + (uint64_t) (2 * rng_unit(&rng) * SECOND_US / per_second),
+	timer_add(&fleet->timers, fleet->now + MIN_EVENT_US + (uint64_t) (2 * rng_unit(&rng) * SECOND_US / per_second),
 			  next_fall_back, fleet, number);
 }
 

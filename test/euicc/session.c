@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RETRY_US			1000000	/* after a temporary refusal of deliver_sm */
 #define RESPONSE_TIME_US	(30 * UINT64_C(1000000))
 #define HOUSEKEEPING_US		1000000
 #define OUT_LIMIT			(1u << 20)	/* nobody reads: deliver no more */
@@ -64,28 +63,6 @@ smsc_accept(Smsc *smsc)
 }
 
 /* ------------------------------------------------------------- deliver_sm */
-
-static void
-put_back(Smsc *smsc, MoMessage *message)
-{
-	message->next = smsc->first;
-	if (smsc->first == NULL)
-		smsc->last = &message->next;
-	smsc->first = message;
-	smsc->queued++;
-}
-
-static void
-try_again(void *context, void *object, uint32_t number)
-{
-	MoMessage  *message = object;
-
-	(void) context;
-	(void) number;
-	message->smsc->all->in_transit--;
-	put_back(message->smsc, message);
-	smsc_pump(message->smsc);
-}
 
 static bool
 can_take(const Session *session)
@@ -162,8 +139,7 @@ smsc_pump(Smsc *smsc)
 static void
 deliver_answered(Session *session, uint32_t sequence, uint32_t status)
 {
-	Smscs	   *smscs = session->smsc->all;
-	FleetStats *stats = &smscs->fleet->stats;
+	FleetStats *stats = &session->smsc->all->fleet->stats;
 
 	for (unsigned i = 0; i < SMSC_WINDOW; i++)
 	{
@@ -185,9 +161,7 @@ deliver_answered(Session *session, uint32_t sequence, uint32_t status)
 				mo_free(message);
 				break;
 			default:
-				smscs->in_transit++;
-				timer_add(&smscs->fleet->timers, smscs->fleet->now + RETRY_US,
-						  try_again, message, 0);
+				mo_try_later(message);
 				break;
 		}
 		break;
@@ -391,7 +365,7 @@ smsc_sweep(Smsc *smsc)
 					 session->window[i].sequence > session->window[latest].sequence))
 					latest = i;
 			}
-			put_back(smsc, session->window[latest].message);
+			mo_put_back(session->window[latest].message);
 			session->window[latest].message = NULL;
 			session->in_flight--;
 		}
@@ -425,7 +399,7 @@ housekeeping(void *context, void *object, uint32_t number)
 			if (session->window[i].message != NULL &&
 				fleet->now - session->window[i].since > RESPONSE_TIME_US)
 			{
-				put_back(smsc, session->window[i].message);
+				mo_put_back(session->window[i].message);
 				session->window[i].message = NULL;
 				session->in_flight--;
 			}

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define DEFAULT_VALIDITY_S	86400
+#define RETRY_US			1000000	/* after a temporary refusal of deliver_sm */
 
 static void
 append_mo(Smsc *smsc, MoMessage *message)
@@ -27,6 +28,18 @@ mo_free(MoMessage *message)
 	free(message);
 }
 
+void
+mo_put_back(MoMessage *message)
+{
+	Smsc	   *smsc = message->smsc;
+
+	message->next = smsc->first;
+	if (smsc->first == NULL)
+		smsc->last = &message->next;
+	smsc->first = message;
+	smsc->queued++;
+}
+
 static void
 mo_arrives(void *context, void *object, uint32_t number)
 {
@@ -36,6 +49,27 @@ mo_arrives(void *context, void *object, uint32_t number)
 	(void) number;
 	message->smsc->all->in_transit--;
 	append_mo(message->smsc, message);
+}
+
+static void
+try_again(void *context, void *object, uint32_t number)
+{
+	MoMessage  *message = object;
+
+	(void) context;
+	(void) number;
+	message->smsc->all->in_transit--;
+	mo_put_back(message);
+	smsc_pump(message->smsc);
+}
+
+void
+mo_try_later(MoMessage *message)
+{
+	Smscs	   *smscs = message->smsc->all;
+
+	smscs->in_transit++;
+	timer_add(&smscs->fleet->timers, smscs->fleet->now + RETRY_US, try_again, message, 0);
 }
 
 Smsc *
@@ -389,7 +423,8 @@ smscs_free(Smscs *smscs)
 	}
 	while (timers_take(&smscs->fleet->timers, UINT64_MAX, &timer))
 	{
-		if (timer.call == mt_arrives || timer.call == mo_arrives)
+		if (timer.call == mt_arrives || timer.call == mo_arrives ||
+			timer.call == try_again)
 			free(timer.object);
 	}
 }

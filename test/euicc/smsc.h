@@ -113,6 +113,8 @@ extern Smsc *smsc_of_operator(Smscs *smscs, unsigned owner);
 /* Take a message for a card: ESME_ROK and an id, or why not. */
 extern uint32_t smsc_submit(Smsc *smsc, const SmppMessage *message, char id[24]);
 extern void mo_free(MoMessage *message);
+extern void mo_put_back(MoMessage *message);	/* to the head of its queue */
+extern void mo_try_later(MoMessage *message);
 
 /* session.c */
 extern bool smsc_listen(Smsc *smsc, const char *host, uint16_t port);

@@ -148,6 +148,28 @@ $fleet->start;
 like $fleet->ctl('dump 2'), qr/\t41\n/, '--state: cards survive a restart';
 $fleet->stop;
 
+# ------------------------------------------------- options that act by themselves
+$fleet = Fleet->new('--cards', 40, '--first-attach', '0.3', '--unreachable', '0.5', '--mo-dcs', '04',
+	'--repeat', '1000', '--disconnect-every', '1', '--control', '0');
+my ($port) = $fleet->{line} =~ /control=(\d+)/;
+is scalar(() = qx($Fleet::program ctl $port dump) =~ /\n/g), 80, '--control 0: a port of its own';
+my $unreachable = () = join('', map { qx($Fleet::program ctl $port card $_) } 1 .. 40) =~ /reachable=no/g;
+ok $unreachable > 8 && $unreachable < 32, "--unreachable: about half of the other profiles ($unreachable)";
+$s = $fleet->bound(0);
+my $count = 0;
+my $attached;
+while (my $pdu = Fleet::read_pdu($s, 2))
+{
+	$attached = $pdu if $pdu->[0] == 5;
+	$count++;
+	print $s Fleet::pdu(0x80000005, 0, $pdu->[2], "\0");
+}
+is $count, 40, '--first-attach: all cards send a notification';
+like $attached->[3], qr/^\x00\x01\x0149\d{13}\x00\x01\x01491700000000\x00\x40\x7f\x00\x00\x00\x00\x00\x04\x00/,
+	'--mo-dcs; UDHI, PID, numbers';
+is sysread($s, my $nothing, 1) // 0, 0, '--disconnect-every: the session has ended';
+$fleet->stop;
+
 for (['--cards', '0'], ['--cards', 'x'], ['--nothing'], ['--loss', '2'], ['nothing'], ['--seed'],
 	['--smsc', '1', '--smsc', '2', '--smsc', '3'], ['--pol1', '9:1'], ['--delay', '5-2'],
 	['--auto-personalize=1'], ['eis', '--wrap', 'aes-kw'], ['eis', '--format', 'single'],
