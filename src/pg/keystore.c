@@ -15,7 +15,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "core/aid.h"
@@ -55,8 +54,8 @@ static uint32 active_id;
 
 /*
  * What is cached by id is right as long as the row does not change.  A trigger
- * on smsr.storage_key sends a relcache invalidation for that; DROP and TRUNCATE
- * send one of their own.
+ * on smsr.storage_key sends a relcache invalidation for that, which a backend
+ * gets back when its own transaction aborts; DROP and TRUNCATE send theirs.
  */
 static bool cache_stale;
 static Oid	watched_relid;
@@ -69,22 +68,6 @@ storage_key_changed(Datum arg, Oid relid)
 		cache_stale = true;
 }
 
-/* What an aborted transaction saw of the table may never have been. */
-static void
-forget_at_abort(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
-		cache_stale = true;
-}
-
-static void
-forget_at_subabort(SubXactEvent event, SubTransactionId mySubid,
-				   SubTransactionId parentSubid, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		cache_stale = true;
-}
-
 static void
 watch_storage_key(Oid relid)
 {
@@ -94,8 +77,6 @@ watch_storage_key(Oid relid)
 	if (registered)
 		return;
 	CacheRegisterRelcacheCallback(storage_key_changed, (Datum) 0);
-	RegisterXactCallback(forget_at_abort, NULL);
-	RegisterSubXactCallback(forget_at_subabort, NULL);
 	registered = true;
 }
 
@@ -391,18 +372,30 @@ report_unopened(const SealingPlace *place)
 }
 
 const KeysetKeys *
-keystore_open(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn, uint8 key_type, SmsrBytes blob)
+keystore_try_open(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn, uint8 key_type, SmsrBytes blob)
 {
 	static KeysetKeys keys;		/* only says where in locked memory they are */
 	SealingPlace place = {eid, sd_aid, kvn, key_type};
 	SmsrWriter	plain = smsr_writer(secure_memory()->keyset, KEYSET_MAX_LEN);
+	uint32		id;
 	SmsrError	error;
 
-	if (!keystore_open_secret(&place, blob, &plain))
-		report_unopened(&place);
-	if (!keyset_read(smsr_written(&plain), &keys, &error))
-		smsr_report(&error, "key set");
+	if (!sealing_blob_key_id(blob, &id, &error) ||
+		!sealing_open(sealing_by_id(id), &place, blob, &plain, &error) ||
+		!keyset_read(smsr_written(&plain), &keys, &error))
+		return NULL;
 	return &keys;
+}
+
+const KeysetKeys *
+keystore_open(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn, uint8 key_type, SmsrBytes blob)
+{
+	SealingPlace place = {eid, sd_aid, kvn, key_type};
+	const KeysetKeys *keys = keystore_try_open(eid, sd_aid, kvn, key_type, blob);
+
+	if (keys == NULL)
+		report_unopened(&place);
+	return keys;
 }
 
 void

@@ -22,6 +22,10 @@ extern const KeysetKeys *keystore_open(const uint8 *eid, SmsrBytes sd_aid, uint8
 									   uint8 key_type, SmsrBytes blob);
 extern void keystore_wipe(void);
 
+/* The same for one that may not open: NULL then, so that one row stops no batch. */
+extern const KeysetKeys *keystore_try_open(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn,
+										   uint8 key_type, SmsrBytes blob);
+
 /* Seal a key set under the active storage key; the blob is palloc'd. */
 extern bytea *keystore_seal(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn,
 							uint8 key_type, const KeysetKeys *keys);

@@ -24,6 +24,7 @@
 #define KVN_MIN		0x01
 #define KVN_MAX		0x0F
 
+PG_FUNCTION_INFO_V1(smsr_keyset_opens);
 PG_FUNCTION_INFO_V1(smsr_seal_command);
 PG_FUNCTION_INFO_V1(smsr_unseal_response);
 PG_FUNCTION_INFO_V1(smsr_unseal_command);
@@ -155,6 +156,34 @@ row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 }
 
 /* ---- under sealed keys ---- */
+
+static bool
+packet_key_ok(int key_type, size_t len)
+{
+	return key_type == KEY_TYPE_AES ? len == 16 || len == 24 || len == 32 : len == 16 || len == 24;
+}
+
+/*
+ * Whether packets can be secured under a key set at all: what a batch asks of
+ * each row, so that one altered blob is set aside and stops nobody else.
+ */
+Datum
+smsr_keyset_opens(PG_FUNCTION_ARGS)
+{
+	SmsrAid		sd_aid = PG_GETARG_AID(1);
+	int16		kvn = PG_GETARG_INT16(2);
+	int16		key_type = PG_GETARG_INT16(3);
+	const KeysetKeys *keys = NULL;
+	bool		result;
+
+	if (kvn >= KVN_MIN && kvn <= KVN_MAX && (key_type == KEY_TYPE_AES || key_type == KEY_TYPE_DES))
+		keys = keystore_try_open(PG_GETARG_EID(0), smsr_bytes(sd_aid.octets, sd_aid.len),
+								 (uint8) kvn, (uint8) key_type, bytes_arg(fcinfo, 4));
+	result = keys != NULL && packet_key_ok(key_type, keys->key[0].len) &&
+		packet_key_ok(key_type, keys->key[1].len);
+	keystore_wipe();
+	PG_RETURN_BOOL(result);
+}
 
 Datum
 smsr_seal_command(PG_FUNCTION_ARGS)

@@ -36,6 +36,7 @@ CREATE TABLE smsr.euicc (
 	last_seen_at timestamptz,
 	notification_type smallint,
 	notification_sequence int CHECK (notification_sequence BETWEEN 0 AND 65535),
+	notification_confirmed boolean,
 	imei text,
 	meid text,
 	additional_properties jsonb
@@ -44,6 +45,7 @@ COMMENT ON TABLE smsr.euicc IS 'The EIS of each eUICC under management: one row 
 COMMENT ON COLUMN smsr.euicc.remaining_memory IS 'Octets free for profiles, as last computed or audited';
 COMMENT ON COLUMN smsr.euicc.last_seen_at IS 'When something authentic was last received from the eUICC';
 COMMENT ON COLUMN smsr.euicc.notification_sequence IS 'Sequence number of the last notification that was processed';
+COMMENT ON COLUMN smsr.euicc.notification_confirmed IS 'Whether that notification was to be confirmed; false: it reported the success of an operation that had expired';
 
 CREATE TABLE smsr.euicc_signed (
 	eid smsr.eid PRIMARY KEY REFERENCES smsr.euicc ON DELETE CASCADE,

@@ -104,6 +104,11 @@ COMMENT ON FUNCTION smsr.import_transport_key_file(text, text, text) IS 'Adds a 
 -- Packets under sealed keys.  eid, sd_aid, kvn, key_type and sealed are a row
 -- of smsr.keyset; KIc and KID follow from its version and key lengths.
 
+CREATE FUNCTION smsr.keyset_opens(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'smsr_keyset_opens'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.keyset_opens(smsr.eid, smsr.aid, smallint, smallint, bytea) IS 'Whether packets can be secured under a sealed key set; false for one that was altered or moved. A missing KEK is an error all the same';
+
 CREATE FUNCTION smsr.seal_command(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea,
 		spi bytea, tar bytea, cntr bigint, data bytea, bearer text DEFAULT 'sms') RETURNS bytea
 	AS 'MODULE_PATHNAME', 'smsr_seal_command'
@@ -144,6 +149,7 @@ REVOKE ALL ON FUNCTION
 	smsr.next_transport_key_id(text),
 	smsr.import_transport_key(text, text, bytea, bytea),
 	smsr.import_transport_key_file(text, text, text),
+	smsr.keyset_opens(smsr.eid, smsr.aid, smallint, smallint, bytea),
 	smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text),
 	smsr.unseal_response(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, text),
 	smsr.unseal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, text),

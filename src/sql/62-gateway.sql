@@ -30,7 +30,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			SELECT q.*
 			FROM mno m CROSS JOIN LATERAL (
 				SELECT o.* FROM smsr.outbound o
-				WHERE o.mno_id = m.id AND o.due_at <= now()
+				WHERE o.mno_id = m.id AND o.due_at <= now() AND o.expires_at > now()
 				ORDER BY o.due_at LIMIT max_messages
 				FOR UPDATE SKIP LOCKED) q
 			WHERE m.id IS NOT NULL AND (
@@ -45,9 +45,21 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
 					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80' AND k.state = 'active'
 						AND k.counter < 1099511627775
+						AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 					ORDER BY k.kvn DESC LIMIT 1) k
 			WHERE d.packet IS NULL
 			ORDER BY d.eid, d.id
+		), unsendable AS (
+			-- out of the way of the others, and visible
+			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
+			FROM due d
+			WHERE o.id = d.id AND d.packet IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE f.eid = d.eid)
+			RETURNING o.eid, o.operation_id, o.step, o.destination
+		), explained AS (
+			INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
+			SELECT 'out', u.eid, u.operation_id, u.step, u.destination, claim_sms.gateway, 'not sent',
+				'ISD-R has no active SCP80 key set that opens and whose counter is not at its end'
+			FROM unsendable u
 		), counted AS (
 			UPDATE smsr.keyset k SET counter = k.counter + 1
 			FROM fresh f

@@ -82,6 +82,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		op smsr.operation;
 		told text;
 		event text;
+		late boolean;
 	BEGIN
 		FOR c IN
 			SELECT k.*
@@ -113,7 +114,10 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			WHERE o.eid = c.eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
 		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
 			THEN 'notification_again' ELSE 'notification' END;
+		late := CASE event WHEN 'notification' THEN op.id IS NULL AND smsr.too_late(c.eid, n.type, n.isdp_aid)
+			ELSE NOT card.notification_confirmed END;
 		UPDATE smsr.euicc SET last_seen_at = now(), notification_type = n.type, notification_sequence = n.sequence,
+				notification_confirmed = NOT late,
 				imei = coalesce(encode(n.imei, 'hex'), imei), meid = coalesce(encode(n.meid, 'hex'), meid)
 			WHERE eid = c.eid;
 
@@ -126,7 +130,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 					WHERE o.eid = c.eid AND o.status IS NULL AND NOT o.exclusive AND o.sequence = n.sequence;
 				IF FOUND THEN
 					told := smsr.handle_event(c.eid, op.id, event);
-				ELSIF smsr.too_late(c.eid, n.type, n.isdp_aid) THEN
+				ELSIF late THEN
 					told := 'not confirmed: the operation it belongs to is over';
 				ELSE
 					PERFORM smsr.start_own(c.eid, 'confirm_notification', n.sequence, 'confirmed again');
@@ -142,7 +146,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 				encode(n.imei, 'hex'), encode(n.meid, 'hex');
 		IF op.id IS NOT NULL THEN
 			told := smsr.handle_event(c.eid, op.id, event, NULL, NULL, n.type, n.sequence, n.isdp_aid);
-		ELSIF smsr.too_late(c.eid, n.type, n.isdp_aid) THEN
+		ELSIF late THEN
 			PERFORM smsr.follow_enabled(c.eid, n.isdp_aid, NULL);
 			told := 'not confirmed: its operation had expired, the card will go back';
 		ELSE
@@ -156,15 +160,24 @@ COMMENT ON FUNCTION smsr.receive_notification(text, bytea, bytea) IS 'A card-ori
 
 -- SGP.02: after the validity period of the function that caused it, a success
 -- is not confirmed, so that the card rolls back and the EXPIRED given is true.
+-- Only while it can be that function's: until the card has told something else,
+-- and for a day at most, which no card's repetitions outlast.
 CREATE FUNCTION smsr.too_late(p_eid smsr.eid, p_type int, p_named smsr.aid) RETURNS boolean
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT p_type IN (2, 5) AND coalesce((
-			SELECT o.status = 'EXPIRED' AND (
-				(p_type = 2 AND o.function = 'enable_profile' AND o.isdp_aid = p_named)
-				OR (o.function IN ('disable_profile', 'delete_profile') AND o.isdp_aid <> p_named AND o.step = 'disable'))
+			SELECT o.status = 'EXPIRED' AND o.finished_at > now() - interval '1 day'
+				AND ((p_type = 2 AND o.function = 'enable_profile' AND o.isdp_aid = p_named)
+					OR (o.function IN ('disable_profile', 'delete_profile') AND o.isdp_aid <> p_named
+						AND 'disable' IN (o.step, o.doubt)))
+				AND NOT EXISTS (SELECT FROM smsr.audit_trail a
+					WHERE a.eid = p_eid AND a.operation_date > o.finished_at AND get_byte(a.operation_type, 0) = 0)
+				AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at
+					OR (p.state = 'Enabled') = (o.function = 'enable_profile'))
 			FROM smsr.operation o
+				JOIN smsr.euicc e ON e.eid = o.eid
+				LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.isdp_aid = o.isdp_aid
 			WHERE o.eid = p_eid AND o.exclusive AND o.status IS NOT NULL
 				AND o.function IN ('enable_profile', 'disable_profile', 'delete_profile')
 			ORDER BY o.id DESC LIMIT 1), false)
