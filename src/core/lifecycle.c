@@ -4,7 +4,9 @@
  */
 #include "lifecycle.h"
 
-#include <string.h>
+#include <stddef.h>
+
+#include "names.h"
 
 /* What has to hold beyond the state; each is one precondition of SGP.02. */
 #define NOT_FALLBACK		0x01	/* the profile must not have the fall-back attribute */
@@ -142,15 +144,6 @@ static const char *const pol2_names[POL2_RULES] = {
 	"ENABLE/Auto-Delete", "DISABLE/Auto-Delete", "DELETE/Auto-Delete"
 };
 
-static int
-find_name(const char *const *names, int count, const char *name)
-{
-	for (int i = 0; i < count; i++)
-		if (names[i] != NULL && strcmp(names[i], name) == 0)
-			return i;
-	return -1;
-}
-
 const char *
 profile_state_name(ProfileState state)
 {
@@ -160,7 +153,7 @@ profile_state_name(ProfileState state)
 bool
 profile_state_parse(const char *name, ProfileState *state)
 {
-	int			i = find_name(state_names, PROFILE_STATES, name);
+	int			i = name_index(state_names, PROFILE_STATES, name);
 
 	if (i < 0)
 		return false;
@@ -177,7 +170,7 @@ lifecycle_event_name(LifecycleEvent event)
 bool
 lifecycle_event_parse(const char *name, LifecycleEvent *event)
 {
-	int			i = find_name(event_names, LIFECYCLE_EVENTS, name);
+	int			i = name_index(event_names, LIFECYCLE_EVENTS, name);
 
 	if (i < 0)
 		return false;
@@ -194,7 +187,7 @@ pol2_rule_name(int bit)
 bool
 pol2_rule_parse(const char *name, uint8_t *rule)
 {
-	int			i = find_name(pol2_names, POL2_RULES, name);
+	int			i = name_index(pol2_names, POL2_RULES, name);
 
 	if (i < 0)
 		return false;
