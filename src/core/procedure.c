@@ -8,8 +8,6 @@
  */
 #include "procedure.h"
 
-#include <string.h>
-
 #include "es5.h"
 #include "notification.h"
 #include "scp80.h"

@@ -3,6 +3,8 @@
  *		What functions, steps, stages, events and effects of a procedure are
  *		called in SQL.
  */
+#include <stddef.h>
+
 #include "names.h"
 #include "procedure.h"
 
