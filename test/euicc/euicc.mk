@@ -18,7 +18,7 @@ build/smsr-fleet: build/euicc/main.o $(FLEET_OBJS) build/libsmsrcore.a
 build/smsr-rehearsal: build/euicc/t/rehearsal.o $(FLEET_OBJS) build/libsmsrcore.a
 	$(CC) $(FLEET_CFLAGS) -o $@ $^ $(FLEET_LIBS)
 
-build/euicc/%.o: test/euicc/%.c $(wildcard test/euicc/*.h) $(wildcard src/core/*.h)
+build/euicc/%.o: test/euicc/%.c $(wildcard test/euicc/*.h test/euicc/t/*.h) $(wildcard src/core/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(FLEET_FLAGS) $(FLEET_CFLAGS) -c -o $@ $<
 
@@ -26,18 +26,19 @@ build/euicc/%.o: test/euicc/%.c $(wildcard test/euicc/*.h) $(wildcard src/core/*
 FLEET_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLEET_TEST_OBJS = $(FLEET_NOUNS:%=build/euicc-test/%.o)
 
-build/euicc-test/%.o: test/euicc/%.c $(wildcard test/euicc/*.h) $(wildcard src/core/*.h)
+build/euicc-test/%.o: test/euicc/%.c $(wildcard test/euicc/*.h test/euicc/t/*.h) $(wildcard src/core/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(FLEET_FLAGS) $(FLEET_CFLAGS) $(FLEET_SANITIZE) -c -o $@ $<
 
 build/euicc-test/smsr-fleet: build/euicc-test/main.o $(FLEET_TEST_OBJS) build/libsmsrcore.a
 	$(CC) $(FLEET_SANITIZE) -o $@ $^ $(FLEET_LIBS)
 
-build/euicc-test/card-test: build/euicc-test/t/card-test.o $(FLEET_TEST_OBJS) build/libsmsrcore.a
+build/euicc-test/%-test: build/euicc-test/t/%-test.o build/euicc-test/t/subject.o $(FLEET_TEST_OBJS) \
+	build/libsmsrcore.a
 	$(CC) $(FLEET_SANITIZE) -o $@ $^ $(FLEET_LIBS)
 
 fleet-test-programs: build/smsr-fleet build/smsr-rehearsal build/euicc-test/smsr-fleet \
-	build/euicc-test/card-test
+	build/euicc-test/card-test build/euicc-test/fleet-test
 
 fleet-test: fleet-test-programs
 	test/euicc/run.sh

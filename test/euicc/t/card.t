@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# The logic of cards and of the SMSC's store, with the sanitizers.
+# The logic of cards, with the sanitizers.
 use strict;
 use warnings;
 
