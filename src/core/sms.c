@@ -58,6 +58,7 @@ sms_segment(SmsrBytes packet, uint8_t cpi, uint16_t reference,
 			int reference_bits, size_t index, SmsrWriter *out, SmsrError *error)
 {
 	const size_t total = sms_segment_count(packet.len, reference_bits);
+	const size_t before = out->len;
 	size_t		start = 0;
 	size_t		len = packet.len;
 
@@ -110,7 +111,10 @@ sms_segment(SmsrBytes packet, uint8_t cpi, uint16_t reference,
 	if (len > 0)
 		put_bytes(out, packet.data + start, len);
 	if (out->overflow)
+	{
+		out->len = before;
 		return smsr_fail(error, SMSR_TOO_LONG, "TP-UD", 0, "a buffer of 140 octets");
+	}
 	return true;
 }
 
@@ -206,6 +210,7 @@ sms_reassemble(const SmsrBytes *segments, size_t count, uint8_t *cpi,
 	SmsrBytes	parts[SMS_MAX_SEGMENTS + 1] = {{NULL, 0}};
 	bool		present[SMS_MAX_SEGMENTS + 1] = {false};
 	SmsHeader	first = {0};
+	const size_t before = out->len;
 	size_t		missing;
 
 	if (count == 0)
@@ -257,7 +262,10 @@ sms_reassemble(const SmsrBytes *segments, size_t count, uint8_t *cpi,
 	for (size_t sequence = 1; sequence <= first.total; sequence++)
 		put_bytes(out, parts[sequence].data, parts[sequence].len);
 	if (out->overflow)
+	{
+		out->len = before;
 		return smsr_fail(error, SMSR_TOO_LONG, "packet", 0,
 						 "a buffer as large as all segments");
+	}
 	return true;
 }

@@ -599,6 +599,13 @@ test_field(void)
 	ok(open_response(SCP80_SMS, header, keys, hex("00140AB0001000000000000006 010203040506070809"),
 					 &response, &error) && !response.secured && !response.authentic &&
 	   response.status == 6 && response.data.len == 0, "where only CC was asked for");
+	header.spi2 = 0x11;
+	packet = answer(SCP80_SMS, header, keys, 9, hex("AABB"));
+	header.spi2 = 0x19;
+	ok(open_response(SCP80_SMS, header, keys, packet, &response, &error) &&
+	   !response.secured && !response.authentic && response.status == 9 &&
+	   response.cntr == header.cntr && response.data.len == 0,
+	   "where both were asked for and it is ciphered only");
 	header.spi2 = 0x21;
 	ok(open_response(SCP80_SMS, header, keys, hex("000B0AB0001000000000000006"), &response,
 					 &error) && response.secured && response.authentic && response.status == 6,

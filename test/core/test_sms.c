@@ -83,6 +83,7 @@ test_segments(void)
 	w = writer(139);
 	fails(sms_segment(packet, 0x70, 1, 8, 0, &w, &error), &error, SMSR_TOO_LONG,
 		  "TP-UD", 0, "a small buffer");
+	ok(w.len == 0, "gets nothing");
 }
 
 static void
@@ -259,6 +260,7 @@ test_reassembly(void)
 	w = writer(packet.len - 1);
 	fails(sms_reassemble(segments, 255, &cpi, &w, &error), &error, SMSR_TOO_LONG,
 		  "packet", 0, "into too small a buffer");
+	ok(w.len == 0, "which gets nothing");
 }
 
 TEST_SUITE(sms)
