@@ -68,6 +68,7 @@ follow() {
 say "A server of its own, the extension, $CARDS simulated cards and the gateway between them"
 note "Building. All of it lives in a temporary directory and goes with it."
 started=$SECONDS
+# shellcheck disable=SC2119
 stack_database
 stack_eis "$CARDS"
 stack_fleet "$CARDS" --auto-personalize --refresh 0.1

@@ -46,7 +46,9 @@ _leave() {
 	trap '' INT TERM
 	trap - EXIT
 	set +e
-	((status == 0)) && [[ -z ${KEEP_LOGS:-} ]] || keep_logs
+	if ((status != 0)) || [[ -n ${KEEP_LOGS:-} ]]; then
+		keep_logs
+	fi
 	for command in "${_at_exit[@]}"; do
 		eval "$command"
 	done
@@ -110,18 +112,18 @@ smsr_build() {
 # Copy the server and put smsr beside it.  Sets $pgbin.
 stage_server() {
 	make_work
-	local bin lib share b f
+	local bin lib share b f stage=$work/server
+	smsr_build all || return
 	bin=$("$PG_CONFIG" --bindir)
 	lib=$("$PG_CONFIG" --pkglibdir)
 	share=$("$PG_CONFIG" --sharedir)
-	local stage=$work/server
-	pgbin=$stage$bin
-	mkdir -p "$pgbin" "$stage$lib" "$stage$share/extension"
+	rm -rf "$stage"
+	mkdir -p "$stage$bin" "$stage$lib" "$stage$share/extension"
 	for b in postgres initdb pg_ctl; do
-		cp "$bin/$b" "$pgbin/"
+		cp "$bin/$b" "$stage$bin/"
 	done
 	for f in "$bin"/*; do
-		[[ -e $pgbin/${f##*/} ]] || ln -s "$f" "$pgbin/"
+		[[ -e $stage$bin/${f##*/} ]] || ln -s "$f" "$stage$bin/"
 	done
 	ln -s "$lib"/* "$stage$lib/"
 	for f in "$share"/*; do
@@ -130,8 +132,9 @@ stage_server() {
 	ln -s "$share"/extension/* "$stage$share/extension/"
 	# Should smsr be installed in the system, it is not that one we want.
 	rm -rf "$stage$lib"/smsr.so "$stage$share"/extension/smsr[.-]* "$stage$lib"/bitcode
-	smsr_build install DESTDIR="$stage"
+	smsr_build install DESTDIR="$stage" || return
 	((EUID != 0)) || chown -R postgres: "$stage"
+	pgbin=$stage$bin
 }
 
 cluster_start() {
@@ -142,7 +145,7 @@ cluster_start() {
 			*) settings+=("$option") ;;
 		esac
 	done
-	[[ -n ${pgbin:-} ]] || stage_server
+	[[ -n ${pgbin:-} ]] || stage_server || return
 	data=$work/data
 	as_owner mkdir -m 700 "$work/socket"
 	as_owner "$pgbin/initdb" --pgdata="$data" --auth=trust --username=postgres \

@@ -63,8 +63,9 @@ apart() { env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE "$@"; }
 server_started=
 server() {
 	[[ -z $server_started ]] || return 0
-	cluster_start fsync=off "smsr.kek_file = '$work/kek'" >&2
+	make_work
 	make_kek
+	cluster_start fsync=off "smsr.kek_file = '$work/kek'" || return
 	server_started=1
 }
 
