@@ -42,7 +42,7 @@ typedef struct EisReject
 	const char *reason_code;
 } EisReject;
 
-/* An element that stands directly below the root, and where in the octets. */
+/* An element, and where in the octets it stands. */
 typedef struct EisPart
 {
 	xmlNodePtr	node;
@@ -58,6 +58,7 @@ typedef struct EisReader
 	size_t		len;
 	xmlDocPtr	document;
 	xmlNodePtr	root;
+	EisPart		root_tag;		/* the root's start tag, up to its > */
 	EisPart		parts[EIS_MAX_PARTS];	/* EumSignedInfo and EumSignature */
 	int			part_count;
 

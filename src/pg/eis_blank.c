@@ -52,18 +52,6 @@ emit(Blanker *b, const char *start, const char *end, bool blank)
 		appendBinaryStringInfo(&b->out, start, end - start);
 }
 
-/* Text between tags. */
-static void
-blank_text(Blanker *b)
-{
-	const char *start = b->p;
-	int			count = 0;
-
-	for (; b->p < b->end && *b->p != '<'; b->p++)
-		count += !is_space(*b->p);
-	emit(b, start, b->p, b->in_key && count > LONGEST_TEXT);
-}
-
 /* A quoted value up to its quote, or to the tag that a missing quote runs into. */
 static void
 blank_quoted(Blanker *b, bool is_value)
@@ -79,21 +67,83 @@ blank_quoted(Blanker *b, bool is_value)
 		appendStringInfoChar(&b->out, *b->p++);
 }
 
-/* A comment or CDATA: in a key, nobody needs to read it. */
+/*
+ * Words, quoted values and what is between them, up to the next tag; in a tag,
+ * up to its end.
+ */
+static void
+blank_words(Blanker *b, bool in_tag)
+{
+	bool		is_value = false;	/* the last word was "value" */
+
+	while (b->p < b->end && *b->p != '<')
+	{
+		char		c = *b->p;
+
+		if (is_name_char(c))
+		{
+			const char *start = b->p;
+
+			while (b->p < b->end && is_name_char(*b->p))
+				b->p++;
+			/* without quotes it is still a value */
+			emit(b, start, b->p, (in_tag && is_value) || (b->in_key && b->p - start > LONGEST_WORD));
+			is_value = word_is(start, b->p - start, "value");
+		}
+		else if ((c == '"' || c == '\'') && (in_tag || is_value))
+		{
+			blank_quoted(b, is_value);
+			is_value = false;
+		}
+		else
+		{
+			is_value = is_value && (c == '=' || is_space(c));
+			appendStringInfoChar(&b->out, *b->p++);
+			if (in_tag && c == '>')
+				return;
+		}
+	}
+}
+
+/* Text between tags. */
+static void
+blank_text(Blanker *b)
+{
+	const char *start = b->p;
+	int			count = 0;
+
+	if (!b->in_key)
+	{
+		blank_words(b, false);
+		return;
+	}
+	for (; b->p < b->end && *b->p != '<'; b->p++)
+		count += !is_space(*b->p);
+	emit(b, start, b->p, count > LONGEST_TEXT);
+}
+
+/* A comment or CDATA: in a key nobody needs to read it, elsewhere it may hold one. */
 static void
 blank_section(Blanker *b)
 {
+	char		last = b->p[2] == '-' ? '-' : ']';
 	const char *start = b->p;
 
-	for (b->p += 2; b->p < b->end; b->p++)
+	if (!b->in_key)
 	{
-		if (*b->p == '>' && (b->p[-1] == '-' || b->p[-1] == ']'))
+		appendBinaryStringInfo(&b->out, b->p, 2);
+		b->p += 2;
+		return;
+	}
+	for (b->p += 3; b->p < b->end; b->p++)
+	{
+		if (*b->p == '>' && b->p[-1] == last && b->p[-2] == last)
 		{
 			b->p++;
 			break;
 		}
 	}
-	emit(b, start, b->p, b->in_key);
+	emit(b, start, b->p, true);
 }
 
 /* Which element a tag is of: decides whether a key begins or ends. */
@@ -118,41 +168,16 @@ note_tag(Blanker *b)
 static void
 blank_tag(Blanker *b)
 {
-	bool		is_value = false;
+	bool		in_key;
 
 	note_tag(b);
+	in_key = b->in_key;
+	/* what a document type declares could be a key by another name */
+	if (b->end - b->p > 1 && b->p[1] == '!')
+		b->in_key = true;
 	appendStringInfoChar(&b->out, *b->p++);
-	while (b->p < b->end && *b->p != '<')
-	{
-		char		c = *b->p;
-
-		if (c == '>')
-		{
-			appendStringInfoChar(&b->out, *b->p++);
-			return;
-		}
-		if (c == '"' || c == '\'')
-		{
-			blank_quoted(b, is_value);
-			is_value = false;
-		}
-		else if (is_name_char(c))
-		{
-			const char *start = b->p;
-
-			while (b->p < b->end && is_name_char(*b->p))
-				b->p++;
-			/* without quotes it is still a value */
-			emit(b, start, b->p, is_value || (b->in_key && b->p - start > LONGEST_WORD));
-			is_value = word_is(start, b->p - start, "value");
-		}
-		else
-		{
-			if (c != '=' && !is_space(c))
-				is_value = false;
-			appendStringInfoChar(&b->out, *b->p++);
-		}
-	}
+	blank_words(b, true);
+	b->in_key = in_key;
 }
 
 text *
@@ -166,7 +191,7 @@ eis_blank(const char *document, size_t len)
 	{
 		if (*b.p != '<')
 			blank_text(&b);
-		else if (b.end - b.p > 1 && b.p[1] == '!')
+		else if (b.end - b.p > 2 && b.p[1] == '!' && (b.p[2] == '-' || b.p[2] == '['))
 			blank_section(&b);
 		else
 			blank_tag(&b);

@@ -313,6 +313,8 @@ bound_prefix(const char *namespaces)
 	const char *start;
 
 	if (uri == NULL)
+		uri = strstr(namespaces, "='" EIS_NAMESPACE_3 "'");
+	if (uri == NULL)
 		return NULL;
 	for (start = uri; start > namespaces && start[-1] != ' ' && start[-1] != ':'; start--)
 		;

@@ -12,7 +12,10 @@
 #include <libxml/parser.h>
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "pg/eis.h"
+
+#define SPACES	" \t\r\n"
 
 typedef struct ParseState
 {
@@ -59,6 +62,17 @@ eis_is(EisReader *r, xmlNodePtr node, const char *name)
 
 /* ---- parsing ---- */
 
+/* At a start tag's event the parser stands before its >, and no attribute has a < */
+static EisPart
+tag_before(EisReader *r, size_t end)
+{
+	size_t		start = end;
+
+	while (start > 0 && r->octets[start] != '<')
+		start--;
+	return (EisPart) {NULL, start, end};
+}
+
 static void
 on_start_element(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
 				 int nb_namespaces, const xmlChar **namespaces,
@@ -69,19 +83,17 @@ on_start_element(void *arg, const xmlChar *name, const xmlChar *prefix, const xm
 	EisReader  *r = state->reader;
 	bool		is_part = state->depth == 1 && r->part_count < EIS_MAX_PARTS &&
 		(eis_name_is(name, "EumSignedInfo") || eis_name_is(name, "EumSignature"));
-	long		at = is_part ? xmlByteConsumed(ctxt) : -1;
+	long		at = is_part || state->depth == 0 ? xmlByteConsumed(ctxt) : -1;
 
-	state->depth++;
+	if (state->depth++ == 0 && at > 0 && (size_t) at <= r->len)
+		r->root_tag = tag_before(r, (size_t) at);
 	xmlSAX2StartElementNs(arg, name, prefix, uri, nb_namespaces, namespaces,
 						  nb_attributes, nb_defaulted, attributes);
 
-	/* the parser stands before the > of the tag, and no attribute has a < */
-	if (at > 0 && (size_t) at <= r->len)
+	if (is_part && at > 0 && (size_t) at <= r->len)
 	{
-		while (at > 0 && r->octets[at] != '<')
-			at--;
 		state->open = &r->parts[r->part_count++];
-		*state->open = (EisPart) {ctxt->node, (size_t) at, 0};
+		*state->open = (EisPart) {ctxt->node, tag_before(r, (size_t) at).start, 0};
 	}
 }
 
@@ -193,37 +205,44 @@ eis_part(EisReader *r, xmlNodePtr node)
 	return NULL;
 }
 
-static void
-append_declaration(StringInfo buf, const xmlNs *ns)
-{
-	appendStringInfoString(buf, " xmlns");
-	if (ns->prefix != NULL)
-		appendStringInfo(buf, ":%s", (const char *) ns->prefix);
-	appendStringInfoString(buf, "=\"");
-	for (const char *p = (const char *) ns->href; *p != '\0'; p++)
-	{
-		if (*p == '&')
-			appendStringInfoString(buf, "&amp;");
-		else if (*p == '<')
-			appendStringInfoString(buf, "&lt;");
-		else if (*p == '"')
-			appendStringInfoString(buf, "&quot;");
-		else
-			appendStringInfoChar(buf, *p);
-	}
-	appendStringInfoChar(buf, '"');
-}
-
-/* The declarations that the parts inherit: without them they mean nothing. */
+/*
+ * The declarations that the parts inherit: without them they mean nothing.
+ * From the octets, too, because libxml2 does not decode them quite as it
+ * encodes them.  The tag is well-formed, or we would not be here.
+ */
 char *
 eis_root_namespaces(EisReader *r)
 {
+	const char *p = r->octets + r->root_tag.start;
+	const char *end = r->octets + r->root_tag.end;
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	for (const xmlNs *ns = r->root->nsDef; ns != NULL; ns = ns->next)
-		append_declaration(&buf, ns);
-	return buf.data;
+	while (p < end && strchr(SPACES, *p) == NULL)
+		p++;
+	for (;;)
+	{
+		const char *name;
+		const char *value;
+		size_t		name_len;
+		char		quote;
+
+		p += strspn(p, SPACES);
+		name = p;
+		name_len = strcspn(p, SPACES "=/>");
+		p += name_len;
+		p += strspn(p, SPACES "=");
+		if (name_len == 0 || p >= end)
+			break;
+		quote = *p;
+		value = p++;
+		while (p < end && *p != quote)
+			p++;
+		p++;
+		if (strncmp(name, "xmlns", 5) == 0 && (name_len == 5 || name[5] == ':'))
+			appendStringInfo(&buf, " %.*s=%.*s", (int) name_len, name, (int) (p - value), value);
+	}
+	return pg_any_to_server(buf.data, buf.len, PG_UTF8);
 }
 
 /* ---- elements ---- */
@@ -352,9 +371,9 @@ eis_text(EisReader *r, xmlNodePtr node)
 	}
 
 	start = buf.data;
-	while (*start != '\0' && strchr(" \t\r\n", *start) != NULL)
+	while (*start != '\0' && strchr(SPACES, *start) != NULL)
 		start++;
-	while (buf.data + buf.len > start && strchr(" \t\r\n", buf.data[buf.len - 1]) != NULL)
+	while (buf.data + buf.len > start && strchr(SPACES, buf.data[buf.len - 1]) != NULL)
 		buf.data[--buf.len] = '\0';
 	return start;
 }
