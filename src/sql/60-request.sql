@@ -222,6 +222,10 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		FROM asked a LEFT JOIN decided d USING (n)
 		ORDER BY a.n;
 		GET DIAGNOSTICS queued = ROW_COUNT;
+		-- what waits behind a call of this very request that was refused
+		IF queued > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
+			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(eids) e) d;
+		END IF;
 		IF queued > 0 THEN
 			PERFORM smsr.ring();
 		END IF;
