@@ -259,7 +259,8 @@ smsr_read_audit(PG_FUNCTION_ARGS)
 /*
  * Whether an audit's answer names every ISD-P there is, so that one it does not
  * name is not on the card: GET STATUS ended with 9000 (6310 says: more to come)
- * and could be read to its end.
+ * and could be read to its end.  A list without any is not believed, nor is
+ * 6A88: it was a profile that carried the answer to us.
  */
 Datum
 smsr_audit_complete(PG_FUNCTION_ARGS)
@@ -269,17 +270,17 @@ smsr_audit_complete(PG_FUNCTION_ARGS)
 	TlvReader	reader;
 	Es5Isdp		isdp;
 	SmsrError	error = {0};
+	int			count = 0;
 
-	if (!nth_r_apdu(bytes_arg(fcinfo, 0), 0, &data, &sw))
-		PG_RETURN_BOOL(false);
-	if (sw == SW_REFERENCE_NOT_FOUND)
-		PG_RETURN_BOOL(true);	/* no ISD-P at all */
-	if (sw != SW_OK)
+	if (!nth_r_apdu(bytes_arg(fcinfo, 0), 0, &data, &sw) || sw != SW_OK)
 		PG_RETURN_BOOL(false);
 	reader = tlv_reader(data);
 	while (es5_next_isdp(&reader, &isdp, &error))
+	{
 		CHECK_FOR_INTERRUPTS();
-	PG_RETURN_BOOL(error.code == SMSR_OK);
+		count++;
+	}
+	PG_RETURN_BOOL(error.code == SMSR_OK && count > 0);
 }
 
 /* Free non-volatile memory of an audit's answer, or NULL. */

@@ -89,13 +89,15 @@ CREATE FUNCTION smsr.add_profile(p_eid smsr.eid, op smsr.operation) RETURNS void
 COMMENT ON FUNCTION smsr.add_profile(smsr.eid, smsr.operation) IS 'The card has the ISD-P of a create_isdp: state Created, its memory taken';
 
 -- Rule 9: the EIS follows what the card says, here all of it.
-CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint) RETURNS void
+CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint) RETURNS smsr.aid
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
 		isdp record;
 		enabled smsr.aid;
+		former smsr.aid;
+		holder smsr.aid;
 		free bigint := smsr.read_resources(data);
 	BEGIN
 		FOR isdp IN SELECT * FROM smsr.read_audit(data) a
@@ -110,30 +112,34 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 			IF isdp.state = 'Enabled' THEN
 				enabled := isdp.isdp_aid;
 			END IF;
+			IF isdp.fallback THEN
+				holder := isdp.isdp_aid;
+			END IF;
 		END LOOP;
 		IF enabled IS NOT NULL THEN
-			PERFORM smsr.follow_enabled(p_eid, enabled, p_operation);
+			former := smsr.follow_enabled(p_eid, enabled, p_operation);
 		END IF;
 		UPDATE smsr.profile p SET state = 'Disabled', changed_at = now()
 			FROM smsr.read_audit(data) a
 			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND a.state = 'Disabled' AND p.state <> 'Disabled';
-		UPDATE smsr.profile p SET fallback_attribute = false
-			FROM smsr.read_audit(data) a
-			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND p.fallback_attribute AND NOT a.fallback;
-		UPDATE smsr.profile p SET fallback_attribute = true
-			FROM smsr.read_audit(data) a
-			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND NOT p.fallback_attribute AND a.fallback;
 		IF smsr.audit_complete(data) THEN
 			PERFORM smsr.remove_profile(p_eid, p.isdp_aid, p_operation)
 				FROM smsr.profile p
 				WHERE p.eid = p_eid AND p.isdp_aid NOT IN (SELECT a.isdp_aid FROM smsr.read_audit(data) a);
 		END IF;
+		-- one holds the attribute: if the card names it, nobody else does
+		UPDATE smsr.profile p SET fallback_attribute = false
+			WHERE p.eid = p_eid AND p.fallback_attribute AND CASE WHEN holder IS NOT NULL THEN p.isdp_aid <> holder
+				ELSE p.isdp_aid IN (SELECT a.isdp_aid FROM smsr.read_audit(data) a) END;
+		UPDATE smsr.profile p SET fallback_attribute = true
+			WHERE p.eid = p_eid AND p.isdp_aid = holder AND NOT p.fallback_attribute;
 		UPDATE smsr.euicc SET last_audit_at = now(),
 				remaining_memory = least(coalesce(free, remaining_memory), available_memory)
 			WHERE eid = p_eid;
+		RETURN former;
 	END $$;
 COMMENT ON FUNCTION smsr.follow_audit(smsr.eid, bytea, bigint)
-	IS 'Make the EIS say what an audit''s answer says: states, fall-back attribute, memory; ISD-Ps unknown to the EIS appear without an ICCID';
+	IS 'Make the EIS say what an audit''s answer says: states, fall-back attribute, memory; ISD-Ps unknown to the EIS appear without an ICCID. Returns the ISD-P that is not the enabled one any more, or NULL';
 
 CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome text, p_detail text) RETURNS void
 	LANGUAGE sql VOLATILE
@@ -211,7 +217,9 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 		op smsr.operation;
 	BEGIN
 		UPDATE smsr.operation SET stage = 'finished', status = p_status, subject_code = p_subject,
-				reason_code = p_reason, message = coalesce(p_message, message), finished_at = clock_timestamp()
+				reason_code = p_reason, finished_at = clock_timestamp(),
+				-- of an operation of our own it says why there is one; else it is about a step that is over
+				message = coalesce(p_message, CASE WHEN function IN ('audit_eis', 'confirm_notification') THEN message END)
 			WHERE eid = p_eid AND id = p_id AND status IS NULL
 			RETURNING * INTO op;
 		IF NOT FOUND THEN
@@ -297,6 +305,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		card_state text;
 		card_fallback boolean;
 		complete boolean;
+		left_now smsr.aid;
 	BEGIN
 		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
@@ -313,7 +322,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				deleted := smsr.read_deleted(p_data);
 			ELSIF op.step = 'audit' THEN
 				complete := smsr.audit_complete(p_data);
-				word := CASE WHEN complete THEN 36864 WHEN word IN (0, 36864) THEN 25360 ELSE word END;
+				-- what GET DATA was answered says nothing about the ISD-Ps
+				word := CASE WHEN complete THEN 36864 ELSE 25360 END;
 				SELECT a.state, a.fallback INTO card_state, card_fallback
 					FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.isdp_aid;
 			END IF;
@@ -345,14 +355,19 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 						CASE p_event WHEN 'por' THEN 'answered' WHEN 'notification' THEN 'overtaken by its notification'
 							WHEN 'deadline' THEN 'expired' ELSE p_event END, next.because);
 				WHEN 'follow' THEN
-					UPDATE smsr.operation SET left_aid = coalesce(left_aid, smsr.follow_enabled(p_eid, p_named, p_operation))
+					left_now := smsr.follow_enabled(p_eid, p_named, p_operation);
+					UPDATE smsr.operation SET left_aid = coalesce(left_aid, left_now)
 						WHERE eid = p_eid AND id = p_operation;
 				WHEN 'spontaneous' THEN
 					PERFORM smsr.spontaneous(p_eid, p_type, p_sequence, p_named);
 				WHEN 'drop_deleted' THEN
 					PERFORM smsr.remove_profile(p_eid, d, p_operation) FROM unnest(deleted) d;
 				WHEN 'follow_audit' THEN
-					PERFORM smsr.follow_audit(p_eid, p_data, p_operation);
+					left_now := smsr.follow_audit(p_eid, p_data, p_operation);
+					IF op.doubt IN ('enable', 'disable') THEN
+						UPDATE smsr.operation SET left_aid = coalesce(left_aid, left_now)
+							WHERE eid = p_eid AND id = p_operation;
+					END IF;
 				WHEN 'add_target' THEN
 					PERFORM smsr.add_profile(p_eid, op);
 				WHEN 'remove_target' THEN
