@@ -77,6 +77,10 @@ por_unfinished(const Operation *op, const ProcedureEvent *ev)
 		ev->por_status == SCP80_RESPONSE_BY_USSD;
 }
 
+/*
+ * Only for commands that may be executed twice: a network that doubles a
+ * message makes a card say "low" of a command that it has just executed.
+ */
 static bool
 por_low_first(const Operation *op, const ProcedureEvent *ev)
 {
@@ -85,13 +89,18 @@ por_low_first(const Operation *op, const ProcedureEvent *ev)
 		ev->resyncs < PROCEDURE_MAX_RESYNCS;
 }
 
-/* 06 may stand for any of 01 to 05: after a second sending it may be "low" */
+/* 06 may stand for any of 01 to 05, so it may be "low" */
+static bool
+por_low(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->por_status == SCP80_CNTR_LOW || ev->por_status == SCP80_UNIDENTIFIED_ERROR;
+}
+
 static bool
 por_low_again(const Operation *op, const ProcedureEvent *ev)
 {
-	(void) op;
-	return ev->attempts > 1 &&
-		(ev->por_status == SCP80_CNTR_LOW || ev->por_status == SCP80_UNIDENTIFIED_ERROR);
+	return ev->attempts > 1 && por_low(op, ev);
 }
 
 static bool
@@ -197,6 +206,11 @@ audit_shows_done(const Operation *op, const ProcedureEvent *ev)
 			return ev->card_fallback;
 		case STEP_AUTO_DELETE:
 			return ev->card_left_gone;
+		case STEP_CONFIRM:
+			if (op->function == PROC_ENABLE_PROFILE)
+				return ev->card_state == PROFILE_ENABLED;
+			/* POL1 may have taken it with the confirmation */
+			return ev->card_state == PROFILE_DISABLED || ev->card_state == PROFILE_ABSENT;
 		default:
 			return false;
 	}
@@ -216,10 +230,47 @@ DONE_IN_DOUBT(deleted_after_all, STEP_DELETE)
 DONE_IN_DOUBT(fallback_after_all, STEP_SET_FALLBACK)
 DONE_IN_DOUBT(auto_deleted_after_all, STEP_AUTO_DELETE)
 
+/*
+ * The audit's own counter had to be moved ahead, so the card can not have taken
+ * the command, and now that it has taken the audit it never will: safe to send.
+ */
+static bool
+never_reached(const Operation *op, const ProcedureEvent *ev)
+{
+	return op->doubt != STEP_NONE && ev->resyncs > 0 && audit_told(op, ev);
+}
+
 static bool
 auto_delete_not_done(const Operation *op, const ProcedureEvent *ev)
 {
 	return op->doubt == STEP_AUTO_DELETE && audit_told(op, ev);
+}
+
+DONE_IN_DOUBT(confirmed_after_all, STEP_CONFIRM)
+
+static bool
+confirmed_and_gone(const Operation *op, const ProcedureEvent *ev)
+{
+	return confirmed_after_all(op, ev) && ev->card_state == PROFILE_ABSENT;
+}
+
+static bool
+confirmed_and_auto_delete(const Operation *op, const ProcedureEvent *ev)
+{
+	return confirmed_after_all(op, ev) && ev->auto_delete && !ev->card_left_gone;
+}
+
+static bool
+rolled_back_in_doubt(const Operation *op, const ProcedureEvent *ev)
+{
+	return op->doubt == STEP_CONFIRM && audit_told(op, ev);
+}
+
+/* the card did not say that it took the confirmation: it may have gone back before */
+static bool
+confirmation_in_doubt(const Operation *op, const ProcedureEvent *ev)
+{
+	return !op->failed && (ev->por_status != SCP80_POR_OK || !sw_is_success(ev->sw));
 }
 
 static bool
@@ -250,16 +301,12 @@ auto_delete(const Operation *op, const ProcedureEvent *ev)
 static ProcedureStep
 switching(const Operation *op)
 {
-	switch (op->step)
-	{
-		case STEP_AUDIT:
-			return op->doubt;
-		case STEP_CONFIRM:
-			return op->function == PROC_ENABLE_PROFILE ? STEP_ENABLE :
-				op->function == PROC_CONFIRM_NOTIFICATION ? STEP_NONE : STEP_DISABLE;
-		default:
-			return op->step;
-	}
+	ProcedureStep step = op->step == STEP_AUDIT ? op->doubt : op->step;
+
+	if (step == STEP_CONFIRM)
+		return op->function == PROC_ENABLE_PROFILE ? STEP_ENABLE :
+			op->function == PROC_CONFIRM_NOTIFICATION ? STEP_NONE : STEP_DISABLE;
+	return step;
 }
 
 static bool
@@ -291,9 +338,8 @@ switched_otherwise(const Operation *op, const ProcedureEvent *ev)
 static bool
 went_back(const Operation *op, const ProcedureEvent *ev)
 {
-	if (op->function == PROC_CONFIRM_NOTIFICATION)
-		return false;
-	return switched_otherwise(op, ev);
+	return switched_otherwise(op, ev) &&
+		(op->step == STEP_CONFIRM || op->doubt == STEP_CONFIRM);
 }
 
 static bool
@@ -331,20 +377,23 @@ static const Row rows[] = {
 	"the card announced its answer"},
 
 	/* counter too low on the first sending: ours is behind */
-	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR, por_low_first,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_low_first,
+		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is ahead of ours"},
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_low_first,
 		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
 
-	/* too low on a later one: the card has had it, its answer was lost */
+	/* too low otherwise: the card may have had it and its answer been lost */
 	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_low_again,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_SUCCESS, NULL, NULL,
 	"confirmed; what the card deleted is unknown"},
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_low_again,
 		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the audit's answer was lost: asked again"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low_again,
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
-	"the card had the command before: outcome unknown, asking"},
+	"the card may have had the command before: outcome unknown, asking"},
 
 	/* a confirmation that the card refuses for its security changes nothing any more */
 	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_error,
@@ -442,6 +491,24 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, auto_deleted_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_LEFT | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_DELETE_PROFILE), S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_and_gone,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_DELETE_PROFILE), S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_after_all,
+		STEP_DELETE, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_and_auto_delete,
+		STEP_AUTO_DELETE, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_after_all,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, never_reached,
+		SAME, STAGE_SENDING, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_SEND,
+	STATUS_RUNNING, NULL, NULL, "our counter was behind: the command again"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, rolled_back_in_doubt,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | END,
+	STATUS_FAILED, "8.2.1", "4.2", "the card rolled the change back"},
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, auto_delete_not_done,
 		SAME, STAGE_FINISHED, END_DOUBT | SET_WARNED, DROP | EFFECT_FOLLOW_AUDIT | END,
 	STATUS_WITHWARNING, "8.4", "4.2", "the automatic delete failed"},
@@ -458,6 +525,9 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, rolled_back,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_FAILED, "8.2.1", "4.2",
 	"the card rolled the change back"},
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, confirmation_in_doubt,
+		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card did not say that it took the confirmation: asking"},
 	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, target_gone,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
 	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
@@ -466,9 +536,6 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, auto_delete,
 		STEP_AUTO_DELETE, STAGE_SENDING, 0, DROP | EFFECT_DROP_DELETED | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_error,
-		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
-	STATUS_WITHWARNING, "8.4", "4.2", "whether the card took the confirmation is unknown"},
 	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
@@ -484,9 +551,12 @@ static const Row rows[] = {
 	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_NOTIFICATION, switched_otherwise,
 		STEP_CONFIRM, STAGE_SENDING, SET_FAILED, DROP | EFFECT_FOLLOW | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, "the card is not where it was asked to be"},
-	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_NOTIFICATION, went_back,
+	{CARD_SAID, S(STEP_CONFIRM) | S(STEP_AUDIT), G(STAGE_SENDING), EVENT_NOTIFICATION, went_back,
 		STEP_CONFIRM, STAGE_SENDING, SET_FAILED, DROP | EFFECT_FOLLOW | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, "the card did not wait for the confirmation"},
+	/* an audit's answer may be older than this: ask anew */
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_NOTIFICATION, always,
+		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SPONTANEOUS | EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
 	{ANY_FUNCTION, ANY_STEP, RUNNING | G(STAGE_WAITING), EVENT_NOTIFICATION, always,
 		SAME, SAME, 0, EFFECT_SPONTANEOUS, STATUS_RUNNING, NULL, NULL, NULL},
 

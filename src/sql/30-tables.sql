@@ -37,6 +37,7 @@ CREATE TABLE smsr.euicc (
 	notification_type smallint,
 	notification_sequence int CHECK (notification_sequence BETWEEN 0 AND 65535),
 	notification_confirmed boolean,
+	notification_at timestamptz,
 	imei text,
 	meid text,
 	additional_properties jsonb

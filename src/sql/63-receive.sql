@@ -112,12 +112,20 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		SELECT * INTO card FROM smsr.euicc e WHERE e.eid = c.eid;
 		SELECT * INTO op FROM smsr.operation o
 			WHERE o.eid = c.eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
+		IF smsr.overtaken(n.sequence, card.notification_sequence, card.notification_at) THEN
+			-- what the card said since counts; should its numbers have begun anew, the audit tells
+			PERFORM smsr.start_own(c.eid, 'confirm_notification', n.sequence, 'an overtaken notification');
+			PERFORM smsr.start_own(c.eid, 'audit_eis', NULL, 'an overtaken notification');
+			RETURN smsr.record_in(originator, tp_ud, 'notification overtaken',
+				format('type %s, sequence %s after %s', n.type, n.sequence, card.notification_sequence),
+				c.eid, op.id, NULL, NULL, opened.data);
+		END IF;
 		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
 			THEN 'notification_again' ELSE 'notification' END;
 		late := CASE event WHEN 'notification' THEN op.id IS NULL AND smsr.too_late(c.eid, n.type, n.isdp_aid)
 			ELSE NOT card.notification_confirmed END;
 		UPDATE smsr.euicc SET last_seen_at = now(), notification_type = n.type, notification_sequence = n.sequence,
-				notification_confirmed = NOT late,
+				notification_confirmed = NOT late, notification_at = now(),
 				imei = coalesce(encode(n.imei, 'hex'), imei), meid = coalesce(encode(n.meid, 'hex'), meid)
 			WHERE eid = c.eid;
 
@@ -157,6 +165,16 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			c.eid, op.id, NULL, NULL, opened.data);
 	END $$;
 COMMENT ON FUNCTION smsr.receive_notification(text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
+
+-- Numbers wrap, and start anew when a card is reset, so only a small step back
+-- within a day is taken for the network's doing.
+CREATE FUNCTION smsr.overtaken(p_sequence int, p_last int, p_last_at timestamptz) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT coalesce((p_last - p_sequence) & 65535 BETWEEN 1 AND 16 AND p_last_at > now() - interval '1 day', false)
+	$$;
+COMMENT ON FUNCTION smsr.overtaken(int, int, timestamptz) IS 'Whether a notification is older than the last one that was processed: the network brought them out of order';
 
 -- SGP.02: after the validity period of the function that caused it, a success
 -- is not confirmed, so that the card rolls back and the EXPIRED given is true.
