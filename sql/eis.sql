@@ -335,7 +335,8 @@ SELECT smsr.blank_eis(document) FROM (VALUES
 	('<KeyComponent value="&#65;AB7"/></Key><Isd-p-aid>A0000005591010FFFFFFFF8900001000</Isd-p-aid>'), ('<!DOCTYPE a><KeyComponent value="AAB78636E825A093"/>'),
 	('<!DOCTYPE a [<!ENTITY k "AAB78636E825A093">]>'), ('<!-- <KeyComponent value="AAB78636E825A093"/> -->'),
 	('<![CDATA[<KeyComponent value="AAB78636E825A093"/>]]>'), ('<Key><!-->AAB78636E825A093</Key>'), ('<Key><!-- > AAB786 --> ]></Key>-->'),
-	('<'), ('<!'), ('<!-'), ('<Key><!-'), ('&'), ('value="AAB7">'), ('value = ''AAB7'), ('a "value" of 5 "octets"')) AS v (document);
+	('<'), ('<!'), ('<!-'), ('<Key><!-'), ('&'), ('value="AAB7">'), ('value = ''AAB7'), ('a "value" of 5 "octets"'),
+	('<Kay vulue="AAB78636E825A093"/><a>8904903200100000</a>'), ('ue="AAB78636E825A093<a>'), ('<AAB78636E825A093"/>')) AS v (document);
 SELECT length(smsr.blank_eis(repeat('x', 2000000)));
 -- the documents that were refused are kept
 SELECT count(*), count(*) FILTER (WHERE document ~ 'value="\.\.\."') AS blanked FROM smsr.eis_reject;

@@ -3,10 +3,13 @@
  *		A copy of a document of which no key value can be read.
  *
  * What is rejected may not even be XML, so this goes by marks and not by a
- * parser, and rather blanks too much: every attribute named value, and in a Key
- * element all that is longer than an index, a type or a check value.
+ * parser, and rather blanks too much: every attribute named value, every long
+ * hexadecimal number beside a quote, and in a Key element all that is longer
+ * than an index, a type or a check value.
  */
 #include "postgres.h"
+
+#include <ctype.h>
 
 #include "lib/stringinfo.h"
 #include "pg/eis.h"
@@ -15,9 +18,11 @@
 #define LONGEST_TEXT		4
 #define LONGEST_ATTRIBUTE	8
 #define LONGEST_WORD		16	/* no name in a Key element is longer */
+#define SHORTEST_KEY		16	/* digits: a DES key, or the rest of a key cut short */
 
 typedef struct Blanker
 {
+	const char *start;
 	const char *p;
 	const char *end;
 	StringInfoData out;
@@ -43,6 +48,31 @@ word_is(const char *word, size_t len, const char *wanted)
 	return len == strlen(wanted) && pg_strncasecmp(word, wanted, len) == 0;
 }
 
+static bool
+is_quote(char c)
+{
+	return c == '"' || c == '\'';
+}
+
+static bool
+looks_like_key(const char *p, const char *end)
+{
+	for (int run = 0; p < end; p++)
+	{
+		run = isxdigit((unsigned char) *p) ? run + 1 : 0;
+		if (run == SHORTEST_KEY)
+			return true;
+	}
+	return false;
+}
+
+/* No element has a number between quotes: where one is left over from a damaged tag, it is a key. */
+static bool
+beside_quote(const Blanker *b, const char *start)
+{
+	return (start > b->start && is_quote(start[-1])) || (b->p < b->end && is_quote(*b->p));
+}
+
 static void
 emit(Blanker *b, const char *start, const char *end, bool blank)
 {
@@ -62,7 +92,8 @@ blank_quoted(Blanker *b, bool is_value)
 	appendStringInfoChar(&b->out, quote);
 	while (b->p < b->end && *b->p != quote && *b->p != '<')
 		b->p++;
-	emit(b, start, b->p, is_value || (b->in_key && b->p - start > LONGEST_ATTRIBUTE));
+	emit(b, start, b->p, is_value || (b->in_key && b->p - start > LONGEST_ATTRIBUTE) ||
+		 looks_like_key(start, b->p));
 	if (b->p < b->end && *b->p == quote)
 		appendStringInfoChar(&b->out, *b->p++);
 }
@@ -87,10 +118,11 @@ blank_words(Blanker *b, bool in_tag)
 			while (b->p < b->end && is_name_char(*b->p))
 				b->p++;
 			/* without quotes it is still a value */
-			emit(b, start, b->p, (in_tag && is_value) || (b->in_key && b->p - start > LONGEST_WORD));
+			emit(b, start, b->p, (in_tag && is_value) || (b->in_key && b->p - start > LONGEST_WORD) ||
+				 (beside_quote(b, start) && looks_like_key(start, b->p)));
 			is_value = word_is(start, b->p - start, "value");
 		}
-		else if ((c == '"' || c == '\'') && (in_tag || is_value))
+		else if (is_quote(c) && (in_tag || is_value))
 		{
 			blank_quoted(b, is_value);
 			is_value = false;
@@ -183,7 +215,7 @@ blank_tag(Blanker *b)
 text *
 eis_blank(const char *document, size_t len)
 {
-	Blanker		b = {.p = document, .end = document + len};
+	Blanker		b = {.start = document, .p = document, .end = document + len};
 	text	   *result;
 
 	initStringInfo(&b.out);
