@@ -15,8 +15,10 @@ fi
 
 if [[ -t 1 ]]; then
 	bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' plain=$'\e[0m'
+	width=$(tput cols 2>/dev/null || echo 80)
 else
 	bold='' dim='' green='' plain=''
+	width=130
 fi
 
 say() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
@@ -34,7 +36,8 @@ sql() {
 		printf '%s%s%s%s\n' "$green" "$prompt" "$plain" "$line"
 		prompt='smsr-# '
 	done <<<"$1"
-	psql -X -q -v ON_ERROR_STOP=1 -P footer=off -c "$1" | sed '/^$/d; s/^/  /'
+	psql -X -q -v ON_ERROR_STOP=1 -P footer=off \
+		-P format=wrapped -P columns=$((width - 2)) -c "$1" | sed '/^$/d; s/^/  /'
 }
 
 # Follow the operations of a function until none is open.
@@ -134,15 +137,13 @@ say "One call for one eUICC, as a person makes it"
 eid=$(psql -XAtc "SELECT eid FROM smsr.profile WHERE profile_type = 'data only' AND state = 'Disabled' ORDER BY eid LIMIT 1")
 iccid=$(psql -XAtc "SELECT iccid FROM smsr.profile WHERE eid = '$eid' AND profile_type = 'data only'")
 sql "SELECT smsr.enable_profile('$eid', '$iccid');"
-psql -XAtqc "SELECT pg_sleep(0.05) FROM generate_series(1, 200)
-	WHERE EXISTS (SELECT FROM smsr.operation WHERE status IS NULL)" >/dev/null
 while [[ $(psql -XAtc "SELECT count(*) FROM smsr.operation WHERE eid = '$eid' AND status IS NULL") != 0 ]]; do
 	sleep 0.1
 done
 sql "SELECT id, function, status, finished_at - requested_at AS took
 FROM smsr.operation WHERE eid = '$eid' ORDER BY requested_at DESC LIMIT 1;"
 note "And what happened in between, from call to confirmation:"
-sql "SELECT to_char(at, 'HH24:MI:SS.MS') AS at, what, outcome, detail, decoded
+sql "SELECT to_char(at, 'HH24:MI:SS.MS') AS at, what, outcome, decoded
 FROM smsr.timeline('$eid')
 WHERE operation_id = (SELECT max(id) FROM smsr.operation WHERE eid = '$eid');"
 
