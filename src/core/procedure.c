@@ -575,6 +575,13 @@ static const Row rows[] = {
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message, an earlier copy may arrive"},
 
+	/* the safe step: the same packet again, or, where none is under way, the question */
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_ASK, always,
+		SAME, SAME, 0, EFFECT_HASTEN, STATUS_RUNNING, NULL, NULL, "sent again now"},
+	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_ASK, always,
+		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"no notification came: the card is asked"},
+
 	/* the validity period is over */
 	{ANY_FUNCTION, ANY_STEP, G(STAGE_WAITING), EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, 0, END, STATUS_EXPIRED, "1.6", "5.3",

@@ -81,10 +81,11 @@ typedef enum ProcedureEventKind
 	EVENT_NOTIFICATION,			/* authentic, and not a duplicate */
 	EVENT_NOTIFICATION_AGAIN,	/* same type and sequence number as the last */
 	EVENT_REFUSED,				/* the SMSC will not take the message, ever */
-	EVENT_DEADLINE				/* the validity period is over */
+	EVENT_DEADLINE,				/* the validity period is over */
+	EVENT_ASK					/* somebody wants it to go on, or has waited too long */
 } ProcedureEventKind;
 
-#define PROCEDURE_EVENTS	7
+#define PROCEDURE_EVENTS	8
 
 typedef struct ProcedureEvent
 {

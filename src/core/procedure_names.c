@@ -21,7 +21,7 @@ static const char *const stage_names[PROCEDURE_STAGES] = {
 };
 static const char *const event_names[PROCEDURE_EVENTS] = {
 	"start", "por", "por_unauthenticated", "notification",
-	"notification_again", "refused", "deadline"
+	"notification_again", "refused", "deadline", "ask"
 };
 static const char *const status_names[] = {
 	NULL, "EXECUTED_SUCCESS", "EXECUTED_WITHWARNING", "FAILED", "EXPIRED"

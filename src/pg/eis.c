@@ -465,7 +465,8 @@ array_of(const List *rows, const Shape *shape)
 	return PointerGetDatum(construct_array(datums, count, shape->type, -1, false, TYPALIGN_DOUBLE));
 }
 
-static void
+/* Not inlined below, where gcc would fear for its variables at a longjmp. */
+static pg_noinline void
 read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 {
 	EisRow		euicc = eis_row(shapes->euicc.desc);
@@ -576,7 +577,7 @@ find_shapes(FunctionCallInfo fcinfo)
 }
 
 /* The tree is libxml2's: no error may leave it behind. */
-static pg_noinline void
+static void
 read_and_free(EisReader *r, const Shapes *shapes, EisRow *reading)
 {
 	PG_TRY();

@@ -129,6 +129,7 @@ CREATE TABLE smsr.operation (
 	response_data bytea,
 	requested_at timestamptz NOT NULL DEFAULT now(),
 	expires_at timestamptz NOT NULL,
+	stage_at timestamptz NOT NULL DEFAULT now(),
 	finished_at timestamptz,
 	PRIMARY KEY (eid, id),
 	CHECK ((status IS NULL) = (stage <> 'finished')),
@@ -139,10 +140,12 @@ CREATE UNIQUE INDEX operation_one_running ON smsr.operation (eid)
 	WHERE status IS NULL AND exclusive AND stage <> 'waiting';
 CREATE UNIQUE INDEX operation_call_id ON smsr.operation (eid, requester_id, call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE status IS NULL;
+CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
 COMMENT ON COLUMN smsr.operation.stage IS 'waiting behind another operation, sending a command to the card, awaiting its notification, finished';
 COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
+COMMENT ON COLUMN smsr.operation.stage_at IS 'Since when it is at this stage and step';
 COMMENT ON COLUMN smsr.operation.doubt IS 'The step whose outcome an audit is asking the card about';
 COMMENT ON COLUMN smsr.operation.failed IS 'The card has said that it failed; the confirmation is still to be sent';
 COMMENT ON COLUMN smsr.operation.warned IS 'Something on the way calls for EXECUTED_WITHWARNING';
@@ -235,6 +238,19 @@ CREATE TABLE smsr.audit_trail (
 );
 COMMENT ON TABLE smsr.audit_trail IS 'AuditTrail of the EIS (SGP.02 Annex E): one record an operation or notification; never deleted with the eUICC';
 COMMENT ON COLUMN smsr.audit_trail.operation_type IS 'Two octets: 0100 CreateISDP .. 0900 FinaliseISDRhandover, or a notification''s type in the low one';
+
+CREATE TABLE smsr.discrepancy (
+	eid smsr.eid NOT NULL,
+	id bigint NOT NULL DEFAULT smsr.next_id(),
+	isdp_aid smsr.aid NOT NULL,
+	found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	operation_id bigint,
+	what text NOT NULL CHECK (what IN ('state', 'fall-back attribute', 'not in the EIS', 'not on the card')),
+	eis_said text,
+	card_said text,
+	PRIMARY KEY (eid, id)
+);
+COMMENT ON TABLE smsr.discrepancy IS 'What audits found to be otherwise than the EIS had it; the EIS has followed the card since';
 
 CREATE TABLE smsr.notice (
 	id bigint NOT NULL DEFAULT smsr.next_id(),

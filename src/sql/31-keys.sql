@@ -45,6 +45,7 @@ CREATE TABLE smsr.eis_inbox (
 	line bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	document text NOT NULL
 );
+COMMENT ON SEQUENCE smsr.eis_inbox_line_seq IS 'Lines of smsr.eis_inbox, which smsr.eis_reject refers to';
 COMMENT ON TABLE smsr.eis_inbox IS 'EIS documents to be registered: COPY them in, then call smsr.register_inbox()';
 
 CREATE TABLE smsr.eis_reject (

@@ -100,6 +100,18 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 		holder smsr.aid;
 		free bigint := smsr.read_resources(data);
 	BEGIN
+		INSERT INTO smsr.discrepancy (eid, isdp_aid, operation_id, what, eis_said, card_said)
+			SELECT p_eid, coalesce(a.isdp_aid, p.isdp_aid), p_operation, d.what, d.eis_said, d.card_said
+			FROM smsr.read_audit(data) a
+				FULL JOIN (SELECT * FROM smsr.profile WHERE eid = p_eid) p ON p.isdp_aid = a.isdp_aid
+				CROSS JOIN LATERAL (VALUES
+					('not in the EIS', p.isdp_aid IS NULL, NULL, a.state),
+					('not on the card', a.isdp_aid IS NULL AND smsr.audit_complete(data), p.state, NULL),
+					-- a download that the SM-DP has yet to report is no contradiction
+					('state', a.state <> p.state AND NOT (p.state = 'Created' AND a.state = 'Disabled'), p.state, a.state),
+					('fall-back attribute', a.fallback <> p.fallback_attribute,
+						p.fallback_attribute::text, a.fallback::text)) d (what, holds, eis_said, card_said)
+			WHERE d.holds;
 		FOR isdp IN SELECT * FROM smsr.read_audit(data) a
 		LOOP
 			INSERT INTO smsr.profile (eid, isdp_aid, state, allocated_memory, free_memory)
@@ -121,7 +133,7 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 		END IF;
 		UPDATE smsr.profile p SET state = 'Disabled', changed_at = now()
 			FROM smsr.read_audit(data) a
-			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND a.state = 'Disabled' AND p.state <> 'Disabled';
+			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND a.state = 'Disabled' AND p.state = 'Enabled';
 		IF smsr.audit_complete(data) THEN
 			PERFORM smsr.remove_profile(p_eid, p.isdp_aid, p_operation)
 				FROM smsr.profile p
@@ -275,7 +287,7 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			END IF;
 			SELECT * INTO next FROM smsr.procedure(op.function, NULL, 'waiting', NULL, false, false, 'start',
 				target_enabled => target.state = 'Enabled');
-			UPDATE smsr.operation SET step = next.step, stage = next.stage,
+			UPDATE smsr.operation SET step = next.step, stage = next.stage, stage_at = now(),
 					isdp_aid = CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(p_eid) ELSE target.isdp_aid END
 				WHERE eid = p_eid AND id = op.id;
 			PERFORM smsr.queue_packet(p_eid, op.id);
@@ -341,6 +353,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			card_left_gone => complete AND NOT EXISTS (SELECT FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.left_aid));
 
 		UPDATE smsr.operation SET step = next.step, stage = CASE WHEN next.status IS NULL THEN next.stage ELSE stage END,
+				stage_at = CASE WHEN next.step IS DISTINCT FROM step OR next.stage <> stage THEN now() ELSE stage_at END,
 				doubt = next.doubt, failed = next.failed, warned = next.warned,
 				message = coalesce(next.because, message),
 				sequence = CASE WHEN 'follow' = ANY (next.effects) THEN p_sequence ELSE sequence END,
@@ -353,7 +366,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				WHEN 'drop_packet' THEN
 					PERFORM smsr.drop_packet(p_eid, p_operation,
 						CASE p_event WHEN 'por' THEN 'answered' WHEN 'notification' THEN 'overtaken by its notification'
-							WHEN 'deadline' THEN 'expired' ELSE p_event END, next.because);
+							WHEN 'deadline' THEN 'expired' WHEN 'ask' THEN 'superseded' ELSE p_event END, next.because);
 				WHEN 'follow' THEN
 					left_now := smsr.follow_enabled(p_eid, p_named, p_operation);
 					UPDATE smsr.operation SET left_aid = coalesce(left_aid, left_now)
@@ -441,3 +454,20 @@ CREATE FUNCTION smsr.spontaneous(p_eid smsr.eid, p_type int, p_sequence int, p_n
 	END $$;
 COMMENT ON FUNCTION smsr.spontaneous(smsr.eid, int, int, smsr.aid)
 	IS 'A notification that no operation awaits: the EIS follows, it is confirmed, and what is not understood is audited';
+
+-- The card has just been heard of: what was held or waits for its next turn goes
+-- out now, and what is unknown about it is asked.
+CREATE FUNCTION smsr.contact(p_eid smsr.eid) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		UPDATE smsr.euicc SET last_seen_at = now() WHERE eid = p_eid;
+		UPDATE smsr.outbound o SET due_at = now()
+			WHERE o.eid = p_eid AND o.destination IS NOT NULL AND o.due_at > now()
+				AND o.sent_at < now() - make_interval(secs => smsr.setting_seconds('retry_initial'));
+		IF EXISTS (SELECT FROM smsr.unknown_outcome u WHERE u.eid = p_eid) THEN
+			PERFORM smsr.start_own(p_eid, 'audit_eis', NULL, 'an outcome is unknown');
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.contact(smsr.eid) IS 'Something authentic was received from this eUICC: hold nothing back any longer';

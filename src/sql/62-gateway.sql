@@ -20,6 +20,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		IF lease IS NULL OR lease <= interval '0' THEN
 			RAISE EXCEPTION 'lease must be more than nothing' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
+		PERFORM smsr.check_incarnation();
 		RETURN QUERY
 		WITH RECURSIVE mno (id) AS (
 			(SELECT o.mno_id FROM smsr.outbound o WHERE o.mno_id IS NOT NULL ORDER BY o.mno_id LIMIT 1)

@@ -37,8 +37,8 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
 				substring(c.packet FROM 5 FOR 1), packet);
 			IF r.authentic AND r.cntr = c.cntr THEN
-				UPDATE smsr.euicc SET last_seen_at = now() WHERE eid = c.eid;
 				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);
+				PERFORM smsr.contact(c.eid);
 				RETURN smsr.record_in(originator, tp_ud, 'answer', format('status %s: %s',
 						lpad(to_hex(r.status), 2, '0'), told), c.eid, c.operation_id, c.step, r.cntr, r.data);
 			ELSIF NOT r.secured AND plain IS NULL AND r.cntr IN (0, c.cntr) THEN
@@ -60,7 +60,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
 				substring(decode(smsr.setting('spi'), 'hex') FROM 2 FOR 1), packet);
 			IF r.authentic THEN
-				UPDATE smsr.euicc SET last_seen_at = now() WHERE eid = c.eid;
+				PERFORM smsr.contact(c.eid);
 				RETURN smsr.record_in(originator, tp_ud, 'late answer', format('status %s',
 						lpad(to_hex(r.status), 2, '0')), c.eid, NULL, NULL, r.cntr, r.data);
 			END IF;
@@ -124,7 +124,8 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			THEN 'notification_again' ELSE 'notification' END;
 		late := CASE event WHEN 'notification' THEN op.id IS NULL AND smsr.too_late(c.eid, n.type, n.isdp_aid)
 			ELSE NOT card.notification_confirmed END;
-		UPDATE smsr.euicc SET last_seen_at = now(), notification_type = n.type, notification_sequence = n.sequence,
+		PERFORM smsr.contact(c.eid);
+		UPDATE smsr.euicc SET notification_type = n.type, notification_sequence = n.sequence,
 				notification_confirmed = NOT late, notification_at = now(),
 				imei = coalesce(encode(n.imei, 'hex'), imei), meid = coalesce(encode(n.meid, 'hex'), meid)
 			WHERE eid = c.eid;

@@ -24,6 +24,18 @@ CREATE FUNCTION smsr.tick() RETURNS int
 			PERFORM smsr.handle_event(o.eid, o.id, 'deadline');
 			done := done + 1;
 		END LOOP;
+		-- a notification that has been awaited for long is asked after
+		FOR o IN
+			SELECT p.eid, p.id
+			FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
+			WHERE p.status IS NULL AND p.stage = 'notification'
+				AND p.stage_at < now() - make_interval(secs => smsr.setting_seconds('retry_max'))
+			ORDER BY p.eid, p.id
+			LIMIT 1000
+			FOR NO KEY UPDATE OF e SKIP LOCKED
+		LOOP
+			PERFORM smsr.handle_event(o.eid, o.id, 'ask');
+		END LOOP;
 		-- parts whose rest never came; they stand in smsr.message all the same
 		DELETE FROM smsr.inbound_part i WHERE i.received_at < now() - interval '1 hour';
 		RETURN done;
@@ -63,6 +75,10 @@ CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS b
 		END IF;
 		UPDATE smsr.keyset SET counter = least(counter + distance, 1099511627775) WHERE type = 'SCP80';
 		GET DIAGNOSTICS n = ROW_COUNT;
+		INSERT INTO smsr.incarnation AS i (system_identifier, timeline)
+			SELECT s.system_identifier, s.timeline FROM smsr.server_incarnation() s
+			ON CONFLICT (one) DO UPDATE SET system_identifier = excluded.system_identifier,
+				timeline = excluded.timeline, recorded_at = now();
 		RETURN n;
 	END $$;
 COMMENT ON FUNCTION smsr.advance_counters(bigint) IS 'After a restore from a backup: move every SCP80 counter ahead of whatever was used since; returns how many key sets';

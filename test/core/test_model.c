@@ -415,6 +415,13 @@ successors(const World *from)
 			add(&w);
 		}
 	}
+	/* somebody is impatient */
+	if (!from->ended && from->stage == STAGE_NOTIFICATION)
+	{
+		w = *from;
+		happen(&w, (ProcedureEvent) {.kind = EVENT_ASK}, NULL);
+		add(&w);
+	}
 	/* the validity period */
 	if (!from->ended)
 	{

@@ -434,6 +434,20 @@ TEST_SUITE(procedure_others)
 	   procedure_resync_distance(99) == UINT64_C(1) << 32, "resynchronisation is bounded");
 }
 
+TEST_SUITE(procedure_ask)
+{
+	Operation	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	ProcedureResult r = feed(&op, (ProcedureEvent) {.kind = EVENT_ASK});
+
+	ok(r.effects == EFFECT_HASTEN && op.step == STEP_ENABLE, "ask: what was sent is sent again");
+	(void) feed(&op, POR(.sw = SW_OK));
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_ASK});
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_ENABLE && r.effects == EFFECT_SEND, "ask: where a notification is awaited, the card is asked");
+	op.stage = STAGE_WAITING;
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_ASK});
+	ok(r.effects == 0, "ask: what waits for its turn goes on waiting");
+}
+
 TEST_SUITE(procedure_names)
 {
 	ProcedureFunction function;
