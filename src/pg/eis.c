@@ -465,8 +465,7 @@ array_of(const List *rows, const Shape *shape)
 	return PointerGetDatum(construct_array(datums, count, shape->type, -1, false, TYPALIGN_DOUBLE));
 }
 
-/* Not inlined below, where gcc would fear for its variables at a longjmp. */
-static pg_noinline void
+static void
 read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 {
 	EisRow		euicc = eis_row(shapes->euicc.desc);
@@ -584,11 +583,13 @@ read_and_free(EisReader *r, const Shapes *shapes, EisRow *reading)
 	{
 		read_document(r, shapes, reading);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		eis_free(r);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	eis_free(r);
 }
 
 Datum
