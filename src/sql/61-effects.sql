@@ -318,6 +318,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		card_fallback boolean;
 		complete boolean;
 		left_now smsr.aid;
+		heard text;
 	BEGIN
 		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
@@ -372,7 +373,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 					UPDATE smsr.operation SET left_aid = coalesce(left_aid, left_now)
 						WHERE eid = p_eid AND id = p_operation;
 				WHEN 'spontaneous' THEN
-					PERFORM smsr.spontaneous(p_eid, p_type, p_sequence, p_named);
+					heard := smsr.spontaneous(p_eid, p_type, p_sequence, p_named);
 				WHEN 'drop_deleted' THEN
 					PERFORM smsr.remove_profile(p_eid, d, p_operation) FROM unnest(deleted) d;
 				WHEN 'follow_audit' THEN
@@ -414,7 +415,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			PERFORM smsr.start_next(p_eid);
 		END IF;
 		RETURN CASE WHEN next.effects = '{}' AND next.stage = op.stage THEN 'not awaited'
-			ELSE coalesce(next.because, next.status, next.stage) END;
+			ELSE coalesce(heard, next.because, next.status, next.stage) END;
 	END $$;
 COMMENT ON FUNCTION smsr.handle_event(smsr.eid, bigint, text, int, bytea, int, int, smsr.aid)
 	IS 'Feed one event to an operation and carry out what core decides; returns what became of it, for the record';
@@ -438,22 +439,29 @@ CREATE FUNCTION smsr.resync(packet smsr.outbound) RETURNS void
 	END $$;
 COMMENT ON FUNCTION smsr.resync(smsr.outbound) IS 'Move the counter ahead and send the same command anew: the card has executed nothing (TS 102 225 status 02 on a first sending)';
 
-CREATE FUNCTION smsr.spontaneous(p_eid smsr.eid, p_type int, p_sequence int, p_named smsr.aid) RETURNS void
+CREATE FUNCTION smsr.spontaneous(p_eid smsr.eid, p_type int, p_sequence int, p_named smsr.aid) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	DECLARE
+		late boolean := smsr.too_late(p_eid, p_type, p_named);
 	BEGIN
 		IF p_type IN (1, 2, 3, 5) THEN
 			PERFORM smsr.follow_enabled(p_eid, p_named, NULL);
+		END IF;
+		IF late THEN
+			UPDATE smsr.euicc SET notification_confirmed = false WHERE eid = p_eid;
+			RETURN 'not confirmed: its operation had expired, the card will go back';
 		END IF;
 		PERFORM smsr.start_own(p_eid, 'confirm_notification', p_sequence, format('notification of type %s', p_type));
 		IF p_type NOT IN (1, 2, 3, 5) OR NOT EXISTS (SELECT FROM smsr.profile p
 				WHERE p.eid = p_eid AND p.isdp_aid = p_named AND p.iccid IS NOT NULL) THEN
 			PERFORM smsr.start_own(p_eid, 'audit_eis', NULL, format('notification of type %s', p_type));
 		END IF;
+		RETURN 'spontaneous';
 	END $$;
 COMMENT ON FUNCTION smsr.spontaneous(smsr.eid, int, int, smsr.aid)
-	IS 'A notification that no operation awaits: the EIS follows, it is confirmed, and what is not understood is audited';
+	IS 'A notification that no operation awaits: the EIS follows, it is confirmed unless it is too late, and what is not understood is audited';
 
 -- The card has just been heard of: what was held or waits for its next turn goes
 -- out now, and what is unknown about it is asked.

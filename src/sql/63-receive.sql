@@ -30,13 +30,17 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
 				JOIN smsr.outbound o ON o.eid = m.eid AND o.packet IS NOT NULL
 				JOIN smsr.keyset k ON k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn
+			WHERE k.state NOT IN ('revoked', 'compromised')
+				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 			ORDER BY o.id
 			LIMIT 16
 		LOOP
 			tried := tried + 1;
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
 				substring(c.packet FROM 5 FOR 1), packet);
-			IF r.authentic AND r.cntr = c.cntr THEN
+			IF r.tar <> '\x000001' THEN
+				CONTINUE;
+			ELSIF r.authentic AND r.cntr = c.cntr THEN
 				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);
 				PERFORM smsr.contact(c.eid);
 				RETURN smsr.record_in(originator, tp_ud, 'answer', format('status %s: %s',
@@ -55,6 +59,8 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			SELECT k.*
 			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
 				JOIN smsr.keyset k ON k.eid = m.eid AND k.type = 'SCP80'
+			WHERE k.state NOT IN ('revoked', 'compromised')
+				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 			LIMIT 16
 		LOOP
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
@@ -82,13 +88,15 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		op smsr.operation;
 		told text;
 		event text;
-		late boolean;
+		awaited boolean;
 	BEGIN
 		FOR c IN
 			SELECT k.*
 			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
 				JOIN smsr.euicc e ON e.eid = m.eid
 				JOIN smsr.keyset k ON k.eid = e.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80'
+			WHERE k.state NOT IN ('revoked', 'compromised')
+				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 			ORDER BY k.eid, k.kvn DESC
 			LIMIT 16
 		LOOP
@@ -96,10 +104,14 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			EXIT WHEN opened.authentic;
 		END LOOP;
 		IF opened IS NULL THEN
-			RETURN smsr.record_in(originator, tp_ud, 'unknown originator', 'no eUICC has this number');
+			RETURN smsr.record_in(originator, tp_ud, 'unknown originator', 'no eUICC with keys has this number');
 		ELSIF opened.authentic IS NOT TRUE OR (get_byte(opened.spi, 0) & 3) <> 2 THEN
 			-- an RC or nothing at all would let anybody speak for the card
 			RETURN smsr.record_in(originator, tp_ud, 'unauthenticated notification', 'no key opens it');
+		END IF;
+		IF opened.tar <> '\x000001' THEN
+			RETURN smsr.record_in(originator, tp_ud, 'not for the SM-SR', 'it is of another application of the card',
+				c.eid, NULL, NULL, NULL, opened.data);
 		END IF;
 		SELECT * INTO n FROM smsr.read_notification(opened.data);
 		IF n.fault IS NOT NULL THEN
@@ -112,21 +124,23 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		SELECT * INTO card FROM smsr.euicc e WHERE e.eid = c.eid;
 		SELECT * INTO op FROM smsr.operation o
 			WHERE o.eid = c.eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
-		IF smsr.overtaken(n.sequence, card.notification_sequence, card.notification_at) THEN
+		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
+			THEN 'notification_again' ELSE 'notification' END;
+		awaited := op.id IS NOT NULL AND smsr.awaits(op, n.type, n.isdp_aid);
+		IF event = 'notification' AND (smsr.overtaken(n.sequence, card.notification_sequence, card.notification_at)
+			OR (NOT awaited AND smsr.heard_before(c.eid, opened.data)))
+		THEN
 			-- what the card said since counts; should its numbers have begun anew, the audit tells
-			PERFORM smsr.start_own(c.eid, 'confirm_notification', n.sequence, 'an overtaken notification');
+			PERFORM smsr.confirm_again(c.eid, n.sequence);
 			PERFORM smsr.start_own(c.eid, 'audit_eis', NULL, 'an overtaken notification');
 			RETURN smsr.record_in(originator, tp_ud, 'notification overtaken',
 				format('type %s, sequence %s after %s', n.type, n.sequence, card.notification_sequence),
 				c.eid, op.id, NULL, NULL, opened.data);
 		END IF;
-		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
-			THEN 'notification_again' ELSE 'notification' END;
-		late := CASE event WHEN 'notification' THEN op.id IS NULL AND smsr.too_late(c.eid, n.type, n.isdp_aid)
-			ELSE NOT card.notification_confirmed END;
 		PERFORM smsr.contact(c.eid);
 		UPDATE smsr.euicc SET notification_type = n.type, notification_sequence = n.sequence,
-				notification_confirmed = NOT late, notification_at = now(),
+				notification_confirmed = CASE event WHEN 'notification' THEN true ELSE notification_confirmed END,
+				notification_at = now(),
 				imei = coalesce(encode(n.imei, 'hex'), imei), meid = coalesce(encode(n.meid, 'hex'), meid)
 			WHERE eid = c.eid;
 
@@ -134,38 +148,70 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			-- processed once, confirmed every time
 			IF op.sequence = n.sequence AND op.step = 'confirm' THEN
 				told := smsr.handle_event(c.eid, op.id, event);
+			ELSIF NOT card.notification_confirmed THEN
+				told := 'not confirmed: the operation it belongs to is over';
 			ELSE
-				SELECT * INTO op FROM smsr.operation o
-					WHERE o.eid = c.eid AND o.status IS NULL AND NOT o.exclusive AND o.sequence = n.sequence;
-				IF FOUND THEN
-					told := smsr.handle_event(c.eid, op.id, event);
-				ELSIF late THEN
-					told := 'not confirmed: the operation it belongs to is over';
-				ELSE
-					PERFORM smsr.start_own(c.eid, 'confirm_notification', n.sequence, 'confirmed again');
-					told := 'confirmed again';
-				END IF;
+				told := smsr.confirm_again(c.eid, n.sequence);
 			END IF;
 			RETURN smsr.record_in(originator, tp_ud, 'notification repeated', told, c.eid, op.id, NULL, NULL, opened.data);
 		END IF;
 
+		IF op.id IS NOT NULL THEN
+			told := smsr.handle_event(c.eid, op.id, event, NULL, NULL, n.type, n.sequence, n.isdp_aid);
+		ELSE
+			told := smsr.spontaneous(c.eid, n.type, n.sequence, n.isdp_aid);
+		END IF;
 		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, isdp_aid, iccid, imei, meid)
 			SELECT c.eid, smsr.setting('smsr_id'), '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
 				op.id, n.isdp_aid, (SELECT p.iccid FROM smsr.profile p WHERE p.eid = c.eid AND p.isdp_aid = n.isdp_aid),
 				encode(n.imei, 'hex'), encode(n.meid, 'hex');
-		IF op.id IS NOT NULL THEN
-			told := smsr.handle_event(c.eid, op.id, event, NULL, NULL, n.type, n.sequence, n.isdp_aid);
-		ELSIF late THEN
-			PERFORM smsr.follow_enabled(c.eid, n.isdp_aid, NULL);
-			told := 'not confirmed: its operation had expired, the card will go back';
-		ELSE
-			PERFORM smsr.spontaneous(c.eid, n.type, n.sequence, n.isdp_aid);
-			told := 'spontaneous';
-		END IF;
+		-- of an ISD-P that the EIS does not know nobody knows the number, but this came from it
+		UPDATE smsr.outbound b SET destination = p.msisdn, mno_id = p.mno_id,
+				due_at = CASE b.due_at WHEN 'infinity' THEN now() ELSE b.due_at END
+			FROM smsr.profile p
+			WHERE b.eid = c.eid AND b.destination IS NULL AND p.eid = c.eid AND p.msisdn = originator;
 		RETURN smsr.record_in(originator, tp_ud, 'notification', format('type %s, sequence %s: %s', n.type, n.sequence, told),
 			c.eid, op.id, NULL, NULL, opened.data);
 	END $$;
 COMMENT ON FUNCTION smsr.receive_notification(text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
+
+CREATE FUNCTION smsr.awaits(op smsr.operation, p_type int, p_named smsr.aid) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT 'spontaneous' <> ALL (r.effects)
+		FROM smsr.procedure(op.function, op.step, op.stage, op.doubt, op.failed, op.warned, 'notification',
+			notification_type => p_type, names_target => p_named = op.isdp_aid) r
+	$$;
+COMMENT ON FUNCTION smsr.awaits(smsr.operation, int, smsr.aid) IS 'Whether a notification is what an operation waits for, not news of something else';
+
+-- A notification has no counter: whoever has heard one can send it again, much later.
+CREATE FUNCTION smsr.heard_before(p_eid smsr.eid, p_data bytea) RETURNS boolean
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT EXISTS (SELECT FROM smsr.message m
+			WHERE m.eid = p_eid AND m.direction = 'in' AND m.outcome = 'notification' AND m.script = p_data)
+	$$;
+COMMENT ON FUNCTION smsr.heard_before(smsr.eid, bytea) IS 'Whether this very notification, sequence number and all, was processed before';
+
+CREATE FUNCTION smsr.confirm_again(p_eid smsr.eid, p_sequence int) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		under_way bigint;
+	BEGIN
+		SELECT o.id INTO under_way FROM smsr.operation o
+			WHERE o.eid = p_eid AND o.status IS NULL AND NOT o.exclusive AND o.sequence = p_sequence
+			ORDER BY o.id LIMIT 1;
+		IF FOUND THEN
+			RETURN smsr.handle_event(p_eid, under_way, 'notification_again');
+		END IF;
+		PERFORM smsr.start_own(p_eid, 'confirm_notification', p_sequence, 'confirmed again');
+		RETURN 'confirmed again';
+	END $$;
+COMMENT ON FUNCTION smsr.confirm_again(smsr.eid, int) IS 'Confirm a notification that was processed before: the confirmation under way sooner, or a new one';
 
 -- Numbers wrap, and start anew when a card is reset, so only a small step back
 -- within a day is taken for the network's doing.
@@ -242,7 +288,7 @@ CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
 	EXCEPTION WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, about = MESSAGE_TEXT;
 		-- what another attempt may mend is the gateway's to repeat; what the air brought is kept
-		IF left(state, 2) IN ('08', '25', '40', '53', '54', '55', '57', '58', 'F0', 'XX') THEN
+		IF left(state, 2) IN ('08', '25', '40', '42', '53', '54', '55', '57', '58', 'F0', 'XX') THEN
 			RAISE;
 		END IF;
 		RETURN smsr.record_in(originator, tp_ud, CASE WHEN left(state, 2) = '22' THEN 'unreadable' ELSE 'not processed' END,
@@ -263,13 +309,14 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 	DECLARE
 		results text[] := '{}';
 		numbers text[];
+		contents bytea[];
 	BEGIN
-		IF cardinality(originators) <> cardinality(tp_uds) THEN
+		IF cardinality(originators) IS DISTINCT FROM cardinality(tp_uds) THEN
 			RAISE EXCEPTION 'originators and tp_uds must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
-		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n) INTO numbers
-			FROM unnest(originators) WITH ORDINALITY u (o, n);
+		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n), array_agg(t ORDER BY n) INTO numbers, contents
+			FROM unnest(originators, tp_uds) WITH ORDINALITY u (o, t, n);
 		-- all rows of the batch first and in order, so that two gateways never wait for each other
 		PERFORM FROM smsr.euicc e
 			WHERE e.eid IN (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = ANY (numbers))
@@ -279,9 +326,9 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 			ORDER BY o.id FOR UPDATE;
 		FOR i IN 1 .. coalesce(cardinality(numbers), 0)
 		LOOP
-			results := results || CASE WHEN tp_uds[i] IS NULL
+			results := results || CASE WHEN contents[i] IS NULL
 				THEN smsr.record_in(numbers[i], NULL, 'unreadable', 'no user data')
-				ELSE smsr.receive_one(numbers[i], tp_uds[i]) END;
+				ELSE smsr.receive_one(numbers[i], contents[i]) END;
 		END LOOP;
 		RETURN results;
 	END $$;
@@ -292,3 +339,10 @@ CREATE FUNCTION smsr.receive_sms(originator text, tp_ud bytea) RETURNS text
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$ SELECT (smsr.receive_sms(ARRAY[originator], ARRAY[tp_ud]))[1] $$;
 COMMENT ON FUNCTION smsr.receive_sms(text, bytea) IS 'One received short message; what became of it';
+
+-- Literals without a type would fit neither better than the other.
+CREATE FUNCTION smsr.receive_sms(originator text, tp_ud text) RETURNS text
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT smsr.receive_sms(originator, tp_ud::bytea) $$;
+COMMENT ON FUNCTION smsr.receive_sms(text, text) IS 'The same for literals and untyped parameters: TP-UD as \x and hexadecimal digits';

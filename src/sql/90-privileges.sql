@@ -46,6 +46,7 @@ CREATE FUNCTION smsr.grant_gateway(role_name name) RETURNS void
 			'smsr.sms_delivery_report(text, text)'::regprocedure,
 			'smsr.receive_sms(text, bytea)'::regprocedure,
 			'smsr.receive_sms(text[], bytea[])'::regprocedure,
+			'smsr.receive_sms(text, text)'::regprocedure,
 			'smsr.tick()'::regprocedure]
 		LOOP
 			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role_name);
