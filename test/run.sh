@@ -159,13 +159,13 @@ suite_tap() {
 	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
 	# initdb refuses to be root, and the tree may be where postgres cannot look.
 	rm -rf "$work/tap"
-	mkdir -p "$work/tap/test"
+	mkdir -p "$work/tap/test" "$work/tap/tmp"
 	cp -r build "$work/tap/"
 	cp -r test/t "$work/tap/test/"
 	((EUID != 0)) || chown -R postgres: "$work/tap"
 	local status=0
 	as_owner env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE PATH="$pgbin:$PATH" \
-		TESTDIR="$work/tap" PG_REGRESS="$pgxs/test/regress/pg_regress" \
+		TESTDIR="$work/tap" TMPDIR="$work/tap/tmp" PG_REGRESS="$pgxs/test/regress/pg_regress" \
 		SMSR_ROOT="$work/tap" PERL5LIB="$pgxs/test/perl:$work/tap/test/t/lib" \
 		sh -c "cd '$work/tap' && exec prove --verbose test/t/*.pl" || status=$?
 	cp -r "$work/tap/tmp_check/log" "$logs/tap" 2>/dev/null || true
@@ -181,7 +181,7 @@ suite_gateway() {
 	counting=tap
 	[[ -n ${pgbin:-} ]] || stage_server || return
 	smsr_build build/smsr-gateway || return
-	apart PATH="$pgbin:$PATH" test/gateway/run.sh --verbose
+	apart PATH="$pgbin:$PATH" test/gateway/run.sh --verbose "$PWD"/test/gateway/t/*.t
 }
 
 suite_e2e() {
