@@ -474,7 +474,9 @@ CREATE FUNCTION smsr.contact(p_eid smsr.eid) RETURNS void
 		UPDATE smsr.outbound o SET due_at = now()
 			WHERE o.eid = p_eid AND o.destination IS NOT NULL AND o.due_at > now()
 				AND o.sent_at < now() - make_interval(secs => smsr.setting_seconds('retry_initial'));
-		IF EXISTS (SELECT FROM smsr.unknown_outcome u WHERE u.eid = p_eid) THEN
+		IF EXISTS (SELECT FROM smsr.unknown_outcome u WHERE u.eid = p_eid)
+				AND NOT EXISTS (SELECT FROM smsr.operation o
+					WHERE o.eid = p_eid AND o.status IS NULL AND o.function = 'audit_eis') THEN
 			PERFORM smsr.start_own(p_eid, 'audit_eis', NULL, 'an outcome is unknown');
 		END IF;
 	END $$;

@@ -12,6 +12,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		spi bytea := decode(smsr.setting('spi'), 'hex');
 		pid int := smsr.setting('tp_pid');
 		dcs int := smsr.setting('tp_dcs');
+		most_segments int := smsr.setting('max_segments');
 	BEGIN
 		IF gateway IS NULL OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
 			RAISE EXCEPTION 'gateway must be named and max_messages be between 1 and 100000'
@@ -49,17 +50,21 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 						AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 					ORDER BY k.kvn DESC LIMIT 1) k
 			WHERE d.packet IS NULL
+				-- header, check field and padding add at most 45 octets to the script
+				AND smsr.sms_segment_count(length(d.script) + 45) <= most_segments
 			ORDER BY d.eid, d.id
 		), unsendable AS (
 			-- out of the way of the others, and visible
 			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
 			FROM due d
 			WHERE o.id = d.id AND d.packet IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE f.eid = d.eid)
-			RETURNING o.eid, o.operation_id, o.step, o.destination
+			RETURNING o.eid, o.operation_id, o.step, o.destination, o.script
 		), explained AS (
 			INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
 			SELECT 'out', u.eid, u.operation_id, u.step, u.destination, claim_sms.gateway, 'not sent',
-				'ISD-R has no active SCP80 key set that opens and whose counter is not at its end'
+				CASE WHEN smsr.sms_segment_count(length(u.script) + 45) > most_segments
+					THEN 'it takes more short messages than smsr.max_segments'
+					ELSE 'ISD-R has no active SCP80 key set that opens and whose counter is not at its end' END
 			FROM unsendable u
 		), counted AS (
 			UPDATE smsr.keyset k SET counter = k.counter + 1
