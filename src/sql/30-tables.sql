@@ -180,6 +180,7 @@ CREATE INDEX outbound_eid ON smsr.outbound (eid);
 CREATE INDEX outbound_smsc_id ON smsr.outbound (smsc_id) WHERE smsc_id IS NOT NULL;
 COMMENT ON TABLE smsr.outbound IS 'Command packets under way, one row a packet; deleted when answered, its story then stands in smsr.message';
 COMMENT ON COLUMN smsr.outbound.due_at IS 'When it may next be handed to a gateway: also the end of a lease and the time of a re-transmission';
+COMMENT ON COLUMN smsr.outbound.gateway IS 'Who has it, or had it last; NULL if it was refused or handed back';
 COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';
 COMMENT ON COLUMN smsr.outbound.script IS 'The secured data: what the packet asks of the card';
 COMMENT ON COLUMN smsr.outbound.cntr IS 'Counter the packet was sealed with; NULL until it is first claimed';

@@ -14,12 +14,12 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		dcs int := smsr.setting('tp_dcs');
 		most_segments int := smsr.setting('max_segments');
 	BEGIN
-		IF gateway IS NULL OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
+		IF gateway IS NULL OR gateway = '' OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
 			RAISE EXCEPTION 'gateway must be named and max_messages be between 1 and 100000'
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
-		IF lease IS NULL OR lease <= interval '0' THEN
-			RAISE EXCEPTION 'lease must be more than nothing' USING ERRCODE = 'invalid_parameter_value';
+		IF lease IS NULL OR lease <= interval '0' OR lease > interval '1 day' THEN
+			RAISE EXCEPTION 'lease must be more than nothing and at most a day' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		PERFORM smsr.check_incarnation();
 		RETURN QUERY
@@ -109,7 +109,7 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		IF cardinality(sms_ids) <> cardinality(smsc_ids) THEN
+		IF cardinality(sms_ids) IS DISTINCT FROM cardinality(smsc_ids) THEN
 			RAISE EXCEPTION 'sms_ids and smsc_ids must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
@@ -131,20 +131,31 @@ CREATE FUNCTION smsr.sms_refused(sms_id bigint, reason text, temporary boolean) 
 	AS $$
 	DECLARE
 		o smsr.outbound;
+		held boolean;
 	BEGIN
-		PERFORM FROM smsr.euicc e WHERE e.eid = (SELECT b.eid FROM smsr.outbound b WHERE b.id = sms_id >> 5) FOR NO KEY UPDATE;
-		-- the attempt that was refused did not leave: only those before it may have
-		UPDATE smsr.outbound b SET attempts = greatest(b.attempts - 1, 0),
-				due_at = now() + CASE WHEN temporary THEN interval '5 s' ELSE smsr.retry_interval(b.attempts) END
-			WHERE b.id = sms_id >> 5
-			RETURNING * INTO o;
-		IF o.id IS NULL THEN
+		IF sms_id IS NULL OR temporary IS NULL THEN
+			RAISE EXCEPTION 'sms_id and temporary must not be null' USING ERRCODE = 'null_value_not_allowed';
+		END IF;
+		-- only an end that may come of it concerns the eUICC
+		IF NOT temporary THEN
+			PERFORM FROM smsr.euicc e WHERE e.eid = (SELECT b.eid FROM smsr.outbound b WHERE b.id = sms_id >> 5) FOR NO KEY UPDATE;
+		END IF;
+		SELECT * INTO o FROM smsr.outbound b WHERE b.id = sms_id >> 5 FOR UPDATE;
+		IF NOT FOUND THEN
 			RETURN;
 		END IF;
+		-- the attempt that was refused did not leave: only those before it may have.
+		-- One attempt, however many of its parts are refused, and however often that is told
+		held := o.gateway IS NOT NULL AND (o.accepted >> (sms_id & 31)::int) & 1 = 0;
+		IF held THEN
+			UPDATE smsr.outbound b SET attempts = greatest(b.attempts - 1, 0), gateway = NULL,
+					due_at = now() + CASE WHEN temporary THEN interval '5 s' ELSE smsr.retry_interval(b.attempts - 1) END
+				WHERE b.id = o.id;
+		END IF;
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr, outcome, detail)
-			VALUES ('out', o.eid, o.operation_id, o.step, o.destination, o.gateway, o.attempts, o.cntr,
+			VALUES ('out', o.eid, o.operation_id, o.step, o.destination, o.gateway, greatest(o.attempts - held::int, 0), o.cntr,
 				CASE WHEN temporary THEN 'refused for now' ELSE 'refused' END, reason);
-		IF NOT temporary THEN
+		IF held AND NOT temporary THEN
 			PERFORM smsr.handle_event(o.eid, o.operation_id, 'refused');
 		END IF;
 	END $$;
@@ -157,9 +168,13 @@ CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
 	DECLARE
 		n int;
 	BEGIN
+		IF sms_ids IS NULL THEN
+			RAISE EXCEPTION 'sms_ids must not be null' USING ERRCODE = 'null_value_not_allowed';
+		END IF;
 		PERFORM FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) ORDER BY o.id FOR UPDATE;
-		UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0)
-			WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.accepted = 0;
+		-- once: an attempt that was handed back or refused is not counted any more
+		UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0), gateway = NULL
+			WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.accepted = 0 AND o.gateway IS NOT NULL;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		RETURN n;
 	END $$;
@@ -171,7 +186,7 @@ CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 	AS $$
 	DECLARE
 		o smsr.outbound;
-		failed boolean := upper(state) IN ('EXPIRED', 'DELETED', 'UNDELIV', 'REJECTD');
+		failed boolean := coalesce(upper(state) IN ('EXPIRED', 'DELETED', 'UNDELIV', 'REJECTD'), false);
 	BEGIN
 		SELECT b.* INTO o FROM smsr.outbound b WHERE b.smsc_id = sms_delivery_report.smsc_id ORDER BY b.id LIMIT 1;
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, cntr, outcome, detail)
@@ -182,6 +197,7 @@ CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 			UPDATE smsr.outbound b SET due_at = least(b.due_at, now() + smsr.retry_interval(b.attempts))
 				WHERE b.id = o.id AND b.destination IS NOT NULL;
 		END IF;
-		RETURN CASE WHEN o.id IS NULL THEN 'nothing awaits it' WHEN failed THEN 'not delivered' ELSE 'delivered' END;
+		RETURN CASE WHEN o.id IS NULL THEN 'nothing awaits it' WHEN failed THEN 'not delivered'
+			WHEN upper(state) = 'DELIVRD' THEN 'delivered' ELSE 'not known yet' END;
 	END $$;
 COMMENT ON FUNCTION smsr.sms_delivery_report(text, text) IS 'A delivery receipt: recorded, and a failed delivery shortens the wait; never proof of what the card did';

@@ -6,22 +6,26 @@ CREATE FUNCTION smsr.tick() RETURNS int
 	AS $$
 	DECLARE
 		o record;
+		eids smsr.eid[];
+		ids bigint[];
 		done int := 0;
 	BEGIN
 		-- one ticker at a time is enough, and two must not meet on the same operations
 		IF NOT pg_try_advisory_xact_lock(hashtext('smsr.tick')) THEN
 			RETURN 0;
 		END IF;
-		FOR o IN
-			SELECT p.eid, p.id
-			FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
-			WHERE p.status IS NULL AND p.expires_at <= now()
-			ORDER BY p.eid, p.id
-			LIMIT 1000
-			FOR NO KEY UPDATE OF e SKIP LOCKED
+		SELECT array_agg(d.eid), array_agg(d.id) INTO eids, ids
+			FROM (SELECT p.eid, p.id
+				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
+				WHERE p.status IS NULL AND p.expires_at <= now()
+				ORDER BY p.eid, p.id
+				LIMIT 1000
+				FOR NO KEY UPDATE OF e SKIP LOCKED) d;
+		-- all of them in the order of their ids, as every writer does
+		PERFORM FROM smsr.outbound b WHERE b.eid = ANY (eids) ORDER BY b.id FOR UPDATE;
+		FOR i IN 1 .. coalesce(cardinality(ids), 0)
 		LOOP
-			PERFORM FROM smsr.outbound b WHERE b.eid = o.eid ORDER BY b.id FOR UPDATE;
-			PERFORM smsr.handle_event(o.eid, o.id, 'deadline');
+			PERFORM smsr.handle_event(eids[i], ids[i], 'deadline');
 			done := done + 1;
 		END LOOP;
 		-- a notification that has been awaited for long is asked after
@@ -70,8 +74,8 @@ CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS b
 	DECLARE
 		n bigint;
 	BEGIN
-		IF distance IS NULL OR distance < 1 THEN
-			RAISE EXCEPTION 'distance must be at least 1' USING ERRCODE = 'invalid_parameter_value';
+		IF distance IS NULL OR distance < 1 OR distance > 1099511627775 THEN
+			RAISE EXCEPTION 'distance must be between 1 and 1099511627775' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		UPDATE smsr.keyset SET counter = least(counter + distance, 1099511627775) WHERE type = 'SCP80';
 		GET DIAGNOSTICS n = ROW_COUNT;
