@@ -306,12 +306,23 @@ finish(Database *database)
 	PQclear(answer);
 }
 
+static bool
+take_notifications(Database *database)
+{
+	PGnotify   *notification;
+	bool		any = false;
+
+	while ((notification = PQnotifies(database->connection)) != NULL)
+	{
+		any = true;
+		PQfreemem(notification);
+	}
+	return any;
+}
+
 void
 database_ready(Database *database)
 {
-	PGnotify   *notification;
-	bool		doorbell = false;
-
 	if (database->connection == NULL)
 		return;
 	if (database->state == STATE_CONNECTING)
@@ -330,11 +341,6 @@ database_ready(Database *database)
 		if (database->connection == NULL)
 			return;
 	}
-	while ((notification = PQnotifies(database->connection)) != NULL)
-	{
-		doorbell = true;
-		PQfreemem(notification);
-	}
 	while ((database->state == STATE_BUSY || database->state == STATE_LISTENING) && !PQisBusy(database->connection))
 	{
 		PGresult   *result = PQgetResult(database->connection);
@@ -352,7 +358,8 @@ database_ready(Database *database)
 			break;
 		}
 	}
-	if (doorbell && database_connected(database))
+	/* after the results: the last of them may have brought notifications along */
+	if (database->connection && take_notifications(database) && database_connected(database))
 		database->owner.notified();
 }
 

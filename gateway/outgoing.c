@@ -63,6 +63,8 @@ typedef struct Receipt
 
 /* a bell may ring for every message; a claim is worth so long a wait for more */
 #define BELL_DELAY 20
+/* the database gives out whole packets only: so many messages always hold one */
+#define PACKET_LONGEST 32
 /* a statement that failed for no fault of its data */
 #define RETRY_DELAY 1000
 #define RETRIES 30
@@ -107,7 +109,8 @@ static struct
 	int			claim_asked;
 	int64_t		claimed_at;
 	int64_t		claim_due[CONFIG_BINDS];
-	bool		claim_idle[CONFIG_BINDS];	/* the last claim found too little */
+	bool		claim_empty[CONFIG_BINDS];	/* the last claim found nothing that fits */
+	int64_t		bell_at;
 	int64_t		tick_due;
 	int64_t		answer_at;		/* when the oldest receipt must be answered */
 } outgoing;
@@ -299,6 +302,8 @@ try_claim(int64_t now)
 		room = bind_room(outgoing.binds[index], now);
 		if (room == 0)
 			continue;
+		if (outgoing.claim_empty[index] && room < PACKET_LONGEST)
+			room = PACKET_LONGEST;
 		outgoing.busy = true;
 		outgoing.kind = WORK_CLAIM;
 		send_claim(index, room, now);
@@ -485,8 +490,13 @@ take_claimed(const PGresult *result)
 			outgoing_refused(message.sms_id, problem, false);
 		}
 	}
-	outgoing.claim_idle[index] = rows < outgoing.claim_asked;
-	outgoing.claim_due[index] = outgoing.claim_idle[index] ? outgoing.claimed_at + outgoing.config->poll_interval : 0;
+	outgoing.claim_empty[index] = rows == 0;
+	if (rows >= outgoing.claim_asked)
+		outgoing.claim_due[index] = 0;
+	else if (rows > 0 || outgoing.bell_at >= outgoing.claimed_at)
+		outgoing.claim_due[index] = clock_now() + BELL_DELAY;
+	else
+		outgoing.claim_due[index] = outgoing.claimed_at + outgoing.config->poll_interval;
 	if (rows > 0)
 		log_debug("bind %s: claimed %d of %d", bind_name(outgoing.claimer), rows, outgoing.claim_asked);
 }
@@ -597,6 +607,7 @@ notified(void)
 {
 	int64_t		soon = clock_now() + BELL_DELAY;
 
+	outgoing.bell_at = clock_now();
 	for (int i = 0; i < outgoing.bind_count; i++)
 		outgoing.claim_due[i] = clock_earlier(outgoing.claim_due[i], soon);
 }

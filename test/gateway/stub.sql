@@ -51,12 +51,16 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
 	n int;
 BEGIN
+	-- packets of so many messages are given out whole
+	IF max_messages < smsr.knob('packet')::int THEN
+		RETURN;
+	END IF;
 	RETURN QUERY
 	WITH due AS (
 		SELECT o.sms_id FROM smsr.outbox o
 		WHERE (o.state = 'queued' OR o.state = 'claimed' AND o.lease_until < now())
 		  AND (o.gateway IS NULL OR o.gateway = claim_sms.gateway) AND o.not_before <= now()
-		ORDER BY o.sms_id LIMIT max_messages FOR UPDATE SKIP LOCKED
+		ORDER BY o.sms_id LIMIT least(max_messages, smsr.knob('at_most')::int) FOR UPDATE SKIP LOCKED
 	), claimed AS (
 		UPDATE smsr.outbox o
 		SET state = 'claimed', lease_until = now() + lease, claimed_by = claim_sms.gateway, claims = claims + 1

@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use IO::Select;
+use IO::Socket;
 use Net::SMPP;
 use Time::HiRes qw(time);
 
@@ -25,6 +26,7 @@ sub new
 	my ($class, %option) = @_;
 	my $self = bless {
 		port      => $option{port} // 0,
+		buffer    => $option{buffer},
 		submits   => [],    # decoded submit_sm, in order, with the time they came
 		binds     => [],
 		answers   => {},    # sequence of our deliver_sm => its answer
@@ -49,6 +51,7 @@ sub listen
 	$self->{listener} = Net::SMPP->new_listen('127.0.0.1', port => $self->{port}, async => 1)
 		or die "cannot listen: $!";
 	$self->{port} = $self->{listener}->sockport;
+	$self->{listener}->sockopt(SO_RCVBUF, $self->{buffer}) if $self->{buffer};
 	$self->{select} = IO::Select->new($self->{listener});
 	return;
 }

@@ -30,17 +30,17 @@ sub idle { my ($seconds) = @_; wait_for(sub { 0 }, $smsc, $seconds); return; }
 #
 # the window
 #
-my $gateway = begin({}, window => 10);
+my $gateway = begin({}, window => 40);
 $smsc->{on_submit} = sub { undef };
 queue(100);
-ok(wait_for(sub { submits() >= 10 }, $smsc), 'a window is filled');
+ok(wait_for(sub { submits() >= 40 }, $smsc), 'a window is filled');
 idle(0.5);
-is(submits(), 10, 'and not overfilled');
-is(outbox(), 'claimed:20 queued:80', 'one window more is claimed, no more than that');
+is(submits(), 40, 'and not overfilled');
+is(outbox(), 'claimed:80 queued:20', 'one window more is claimed, no more than that');
 $smsc->answer_submit($smsc->{submits}[$_]) for 3, 0, 7;
-ok(wait_for(sub { submits() >= 13 }, $smsc), 'an answer, in any order, makes room');
+ok(wait_for(sub { submits() >= 43 }, $smsc), 'an answer, in any order, makes room');
 idle(0.2);
-is(submits(), 13, 'for one message each');
+is(submits(), 43, 'for one message each');
 $smsc->{on_submit} = sub { 0 };
 $smsc->answer_submit($_) for grep { !$_->{answered} } @{ $smsc->{submits} };
 ok(wait_for(sub { outbox() eq 'submitted:100' }, $smsc), 'the rest follows');
@@ -52,6 +52,19 @@ is(sql("SELECT count(*) FROM smsr.outbox WHERE smsc_id IS NULL OR claims <> 1"),
 is(sql("SELECT count(DISTINCT smsc_id) FROM smsr.outbox"), 100, 'with the id that belongs to it');
 my %id = map { (hex unpack 'H*', substr $_->{short_message}, 3) => $_->{answered} } @{ $smsc->{submits} };
 is(sql("SELECT string_agg(smsc_id, ' ' ORDER BY sms_id) FROM smsr.outbox"), join(' ', map { $id{$_} } 1 .. 100), 'no ids mixed up');
+stop_gateway($gateway, $smsc);
+
+# the database gives out whole packets: less than asked for is not the end, and
+# nothing does not mean that there is nothing
+$gateway = begin({ poll_interval => '1h' }, window => 50);
+knob(at_most => 7);
+queue(100);
+ok(wait_for(sub { outbox() eq 'submitted:100' }, $smsc), 'after a claim that brought less than asked for comes another');
+stop_gateway($gateway, $smsc);
+$gateway = begin({}, window => 1);
+knob(packet => 20);
+queue(30);
+ok(wait_for(sub { outbox() eq 'submitted:30' }, $smsc), 'a packet of more messages than the window holds gets through');
 stop_gateway($gateway, $smsc);
 
 # no answer at all
