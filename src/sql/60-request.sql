@@ -135,6 +135,9 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		IF eids IS NULL THEN
 			RAISE EXCEPTION 'eids must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
+		IF array_ndims(eids) > 1 OR array_ndims(iccids) > 1 OR array_ndims(call_ids) > 1 OR array_ndims(arguments) > 1 THEN
+			RAISE EXCEPTION 'eids, iccids, call_ids and arguments must have one dimension' USING ERRCODE = 'array_subscript_error';
+		END IF;
 		IF array_position(eids, NULL) IS NOT NULL THEN
 			RAISE EXCEPTION 'eids must not contain null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
@@ -144,6 +147,16 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		IF cardinality(iccids) <> n OR cardinality(call_ids) <> n OR cardinality(arguments) <> n THEN
 			RAISE EXCEPTION 'eids, iccids, call_ids and arguments must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
+		END IF;
+		IF EXISTS (SELECT FROM unnest(call_ids) i WHERE length(i) NOT BETWEEN 1 AND 255) THEN
+			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		IF function = 'create_isdp' AND (n > 0 AND arguments IS NULL OR EXISTS (SELECT FROM unnest(arguments) a
+				WHERE (a ->> 'mno_id' ~ '^[0-2](\.(0|[1-9][0-9]*))+$'
+					AND CASE jsonb_typeof(a -> 'required_memory') WHEN 'number'
+						THEN (a ->> 'required_memory')::numeric BETWEEN 0 AND 2147483647 AND (a ->> 'required_memory') !~ '[^0-9]' END) IS NOT TRUE)) THEN
+			RAISE EXCEPTION 'arguments of create_isdp must have mno_id, an object identifier, and required_memory, a number of octets'
+				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		IF EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN
 			RAISE EXCEPTION 'a call_id stands twice for the same eUICC in one request'

@@ -88,6 +88,9 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		IF p_eid IS NULL OR p_iccid IS NULL THEN
 			RAISE EXCEPTION 'eid and iccid must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
+		IF length(p_call_id) NOT BETWEEN 1 AND 255 THEN
+			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
 		PERFORM FROM smsr.euicc e WHERE e.eid = p_eid FOR NO KEY UPDATE;
 		IF NOT FOUND THEN
 			verdict := ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here');
@@ -122,6 +125,20 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 COMMENT ON FUNCTION smsr.local_operation(text, smsr.eid, smsr.iccid, text, jsonb, text)
 	IS 'Record a function that asks nothing of the card, refused or to be carried out by the caller in this transaction';
 
+CREATE FUNCTION smsr.check_subscription_address(msisdn text, imsi text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF ltrim(msisdn, '+') !~ '^[0-9]{1,20}$' THEN
+			RAISE EXCEPTION 'msisdn must be 1 to 20 digits' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		IF imsi !~ '^[0-9]{5,15}$' THEN
+			RAISE EXCEPTION 'imsi must be 5 to 15 digits' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.check_subscription_address(text, text) IS 'Refuses an MSISDN or IMSI that is none; NULL is one that is not given';
+
 CREATE FUNCTION smsr.profile_download_completed(eid smsr.eid, iccid smsr.iccid, profile_type text DEFAULT NULL,
 		msisdn text DEFAULT NULL, imsi text DEFAULT NULL, pol2 smsr.pol2 DEFAULT NULL,
 		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
@@ -132,6 +149,7 @@ CREATE FUNCTION smsr.profile_download_completed(eid smsr.eid, iccid smsr.iccid, 
 	DECLARE
 		op record;
 	BEGIN
+		PERFORM smsr.check_subscription_address(msisdn, imsi);
 		op := smsr.local_operation('profile_download_completed', eid, iccid, call_id,
 			jsonb_strip_nulls(jsonb_build_object('profile_type', profile_type, 'msisdn', msisdn, 'imsi', imsi, 'pol2', to_jsonb(pol2))),
 			'profile_download_completed');
@@ -185,6 +203,7 @@ CREATE FUNCTION smsr.update_subscription_address(eid smsr.eid, iccid smsr.iccid,
 		IF msisdn IS NULL AND imsi IS NULL THEN
 			RAISE EXCEPTION 'msisdn or imsi must be given' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
+		PERFORM smsr.check_subscription_address(msisdn, imsi);
 		op := smsr.local_operation('update_subscription_address', eid, iccid, call_id,
 			jsonb_strip_nulls(jsonb_build_object('msisdn', msisdn, 'imsi', imsi)));
 		IF op.proceed THEN
