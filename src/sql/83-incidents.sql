@@ -1,0 +1,31 @@
+-- What somebody should look at.
+
+CREATE VIEW smsr.incident AS
+	SELECT 'several eUICCs have one MSISDN' AS what, p.msisdn AS about,
+		array_agg(DISTINCT p.eid) AS eids, max(p.changed_at) AS last_at,
+		'messages from it are tied to an eUICC by its keys; correct the subscription addresses' AS advice
+	FROM smsr.profile p
+	WHERE p.msisdn IS NOT NULL
+	GROUP BY p.msisdn
+	HAVING count(DISTINCT p.eid) > 1
+	UNION ALL
+	SELECT 'messages that no key opens', m.address, array_agg(DISTINCT m.eid) FILTER (WHERE m.eid IS NOT NULL), max(m.at),
+		'somebody else sends from this number, or the card''s keys are not those in the inventory'
+	FROM smsr.message m
+	WHERE m.at > now() - interval '1 day' AND m.direction = 'in'
+		AND m.outcome IN ('unauthenticated notification', 'unauthenticated answer', 'unknown originator', 'unknown answer')
+	GROUP BY m.address
+	UNION ALL
+	SELECT 'messages that could not be processed', m.address, array_agg(DISTINCT m.eid) FILTER (WHERE m.eid IS NOT NULL), max(m.at),
+		'see smsr.message: octets and reason are kept'
+	FROM smsr.message m
+	WHERE m.at > now() - interval '1 day' AND m.direction = 'in'
+		AND m.outcome IN ('not processed', 'unreadable', 'unreadable notification', 'contradictory notification')
+	GROUP BY m.address
+	UNION ALL
+	SELECT 'a counter at its end', format('KVN %s', k.kvn), array_agg(k.eid), NULL,
+		'the card takes no packet under this key set any more: it needs a new one'
+	FROM smsr.keyset k
+	WHERE k.type = 'SCP80' AND k.counter >= 1099511627775
+	GROUP BY k.kvn;
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day, counters at their end';
