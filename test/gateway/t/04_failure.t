@@ -264,7 +264,7 @@ start_database();
 $gateway = begin({ shutdown_timeout => '1s' }, window => 5);
 $smsc->{on_submit} = sub { undef };
 queue(20);
-ok(wait_for(sub { @{ $smsc->{submits} } == 5 && outbox() eq 'claimed:20' }, $smsc), 'five out, the others claimed');
+ok(wait_for(sub { @{ $smsc->{submits} } == 5 && outbox() =~ /^claimed:(?:10 queued:10|20)$/ }, $smsc), 'five out, more claimed');
 kill 'TERM', $gateway->{pid};
 ok(wait_for(sub { outbox() eq 'claimed:5 queued:15' }, $smsc, 0.8), 'TERM hands the leases of the unsent back at once');
 $smsc->answer_submit($smsc->{submits}[$_]) for 0, 1;
