@@ -88,10 +88,14 @@ $(EXTENSION)--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql)) smsr.con
 -include test/fuzz/fuzz.mk
 -include test/euicc/euicc.mk
 
-.PHONY: test bench demo checkver ack typedefs no-tap-as-root
+.PHONY: test chaos bench demo checkver ack typedefs no-tap-as-root
 
 test:
 	test/run.sh
+
+# make chaos MINUTES=10 SEED=7: the long form of the suite
+chaos:
+	test/chaos/run.sh
 
 bench:
 	bench/run.sh

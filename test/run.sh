@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-all=(checkver warnings core fuzz regress pgtap isolation euicc gateway tap e2e)
+all=(checkver warnings core fuzz regress pgtap isolation euicc gateway tap e2e chaos)
 read -ra only <<<"${ONLY:-${all[*]}}"
 for suite in "${only[@]}"; do
 	if [[ " ${all[*]} " != *" $suite "* ]]; then
@@ -189,6 +189,11 @@ suite_e2e() {
 	apart test/e2e/run.sh
 }
 
+suite_chaos() {
+	counting=tap
+	apart test/chaos/run.sh
+}
+
 # ---- run them ----
 
 declare -A title=(
@@ -203,6 +208,7 @@ declare -A title=(
 	[gateway]='The gateway'
 	[tap]='Crash, dump and restore (TAP)'
 	[e2e]='End to end: database, gateway, faulty network, cards'
+	[chaos]='Chaos: everything fails, and what must hold then'
 )
 
 run_suite() {
