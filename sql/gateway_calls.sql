@@ -100,7 +100,8 @@ SELECT card.reset();
 SELECT smsr.delete_profile(card.eid(), card.iccid(2)) AS op \gset
 SELECT card.make_long();
 SELECT card, destination, cntr FROM card.take();
-SELECT cardinality(tp_uds), (SELECT array_agg(substr(u, 1, 6) ORDER BY n) FROM unnest(tp_uds) WITH ORDINALITY x (u, n)) FROM card.last(1);
+SELECT substr(u, 1, 3) AS header, get_byte(u, 3) = get_byte((card.last(1)).tp_uds[1], 3) AS same_reference, substr(u, 5, 2) AS part
+	FROM unnest((card.last(1)).tp_uds) u;
 SELECT sms_ids[1] AS part1, sms_ids[2] AS part2, sms_ids[3] AS part3 FROM card.last(1) \gset
 SELECT smsr.sms_submitted(ARRAY[:part1, :part3], '{s1,s3}');
 SELECT * FROM card.queue;
