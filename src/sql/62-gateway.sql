@@ -122,8 +122,20 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 			FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
 				FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
 			WHERE o.id = s.id;
+		-- a card that does not answer may be on another profile than the EIS has it,
+		-- after a fall-back that was not heard or a restore: the same octets there too
+		IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.attempts >= 3) THEN
+			UPDATE smsr.outbound o SET destination = a.msisdn, mno_id = a.mno_id
+				FROM smsr.profile a
+				WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.attempts >= 3
+					AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND a.eid = o.eid
+					AND a.isdp_aid = (SELECT n.aids[1 + (o.attempts - 2) % cardinality(n.aids)]
+						FROM (SELECT array_agg(p.isdp_aid ORDER BY p.state = 'Enabled' DESC, p.isdp_aid) AS aids
+							FROM smsr.profile p
+							WHERE p.eid = o.eid AND p.msisdn IS NOT NULL AND p.mno_id IS NOT NULL) n);
+		END IF;
 	END $$;
-COMMENT ON FUNCTION smsr.sms_submitted(bigint[], text[]) IS 'The SMSC accepted these messages under these ids of its own; the wait for the card''s answer begins';
+COMMENT ON FUNCTION smsr.sms_submitted(bigint[], text[]) IS 'The SMSC accepted these messages under these ids of its own; the wait for the card''s answer begins. After three sendings the card''s other numbers are tried in turn';
 
 CREATE FUNCTION smsr.sms_refused(sms_id bigint, reason text, temporary boolean) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
