@@ -75,7 +75,7 @@ static const char *const work_names[] = {
 
 static const char *const statements[] = {
 	"SELECT smsr.sms_submitted($1, $2)",
-	"SELECT smsr.sms_refused(u.i, u.r, u.t) FROM unnest($1, $2, $3) AS u(i, r, t)",
+	"SELECT smsr.sms_refused(u.i, u.r, u.t) FROM (SELECT * FROM unnest($1, $2, $3) AS a(i, r, t) ORDER BY i) AS u",
 	"SELECT smsr.release_sms($1)",
 	"SELECT smsr.sms_delivery_report(u.i, u.s) FROM unnest($1, $2) AS u(i, s)",
 	"SELECT smsr.tick()",

@@ -240,7 +240,7 @@ smsr_judge(PG_FUNCTION_ARGS)
 
 /*
  * BEFORE UPDATE on smsr.profile: whoever writes, no state is written that no
- * event leads to, and no profile changes its place.  Not on INSERT: a restore
+ * event leads to.  Not on INSERT: a restore
  * brings rows back in any state.
  */
 Datum

@@ -187,7 +187,7 @@ _PG_init(void)
 	DefineCustomIntVariable("smsr.max_segments",
 							"Most short messages that one packet may take.",
 							NULL,
-							&smsr_max_segments, 5, 1, 31,
+							&smsr_max_segments, 5, 1, 30,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.retry_initial",
 							"Wait before the first re-transmission of an unanswered packet.",

@@ -13,6 +13,27 @@ CREATE FUNCTION smsr.record_in(p_originator text, p_octets bytea, p_outcome text
 	$$;
 COMMENT ON FUNCTION smsr.record_in(text, bytea, text, text, smsr.eid, bigint, text, bigint, bytea) IS 'Keep a received message with what became of it; returns that';
 
+-- Which eUICCs a message may be of; only its keys will tell.  Those that have
+-- the number, and where nobody has it the ones that are switching to a profile
+-- whose number nobody told us.  Both are bounded: a stranger costs a few tries.
+CREATE FUNCTION smsr.plausible(originator text) RETURNS SETOF smsr.eid
+	LANGUAGE plpgsql STABLE ROWS 1
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN QUERY SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8;
+		IF FOUND THEN
+			RETURN;
+		END IF;
+		RETURN QUERY SELECT w.eid
+			FROM (SELECT o.eid, o.isdp_aid, o.stage_at FROM smsr.operation o
+				WHERE o.stage = 'notification' ORDER BY o.stage_at DESC LIMIT 200) w
+				JOIN smsr.profile p ON p.eid = w.eid AND p.isdp_aid = w.isdp_aid
+			WHERE p.msisdn IS NULL
+			ORDER BY w.stage_at DESC LIMIT 8;
+	END $$;
+COMMENT ON FUNCTION smsr.plausible(text) IS 'eUICCs that a message from this number may be of, at most eight: those of the number, else those that await a notification of a profile without one';
+
 CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -27,7 +48,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 		-- the card answers from the number it has now: any profile's of the eUICC that was asked
 		FOR c IN
 			SELECT o.*, k.key_type, k.sealed
-			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
+			FROM smsr.plausible(originator) m (eid)
 				JOIN smsr.outbound o ON o.eid = m.eid AND o.packet IS NOT NULL
 				JOIN smsr.keyset k ON k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn
 			WHERE k.state NOT IN ('revoked', 'compromised')
@@ -57,7 +78,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 		-- to a packet that is no more: whose, at least
 		FOR c IN
 			SELECT k.*
-			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
+			FROM smsr.plausible(originator) m (eid)
 				JOIN smsr.keyset k ON k.eid = m.eid AND k.type = 'SCP80'
 			WHERE k.state NOT IN ('revoked', 'compromised')
 				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
@@ -92,7 +113,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 	BEGIN
 		FOR c IN
 			SELECT k.*
-			FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = originator LIMIT 8) m
+			FROM smsr.plausible(originator) m (eid)
 				JOIN smsr.euicc e ON e.eid = m.eid
 				JOIN smsr.keyset k ON k.eid = e.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80'
 			WHERE k.state NOT IN ('revoked', 'compromised')
@@ -126,6 +147,11 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			WHERE o.eid = c.eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
 		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
 			THEN 'notification_again' ELSE 'notification' END;
+		-- some cards tell a disable by 02: but before the answer to it, of an enable that has
+		-- expired it is that one's
+		IF n.type = 2 AND op.step = 'disable' AND op.stage = 'sending' AND smsr.too_late(c.eid, n.type, n.isdp_aid) THEN
+			op := NULL;
+		END IF;
 		awaited := op.id IS NOT NULL AND smsr.awaits(op, n.type, n.isdp_aid);
 		IF event = 'notification' AND (smsr.overtaken(n.sequence, card.notification_sequence, card.notification_at)
 			OR (NOT awaited AND smsr.heard_before(c.eid, opened.data)))
@@ -319,10 +345,10 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 			FROM unnest(originators, tp_uds) WITH ORDINALITY u (o, t, n);
 		-- all rows of the batch first and in order, so that two gateways never wait for each other
 		PERFORM FROM smsr.euicc e
-			WHERE e.eid IN (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = ANY (numbers))
+			WHERE e.eid IN (SELECT smsr.plausible(u) FROM unnest(numbers) u)
 			ORDER BY e.eid FOR NO KEY UPDATE;
 		PERFORM FROM smsr.outbound o
-			WHERE o.eid IN (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = ANY (numbers))
+			WHERE o.eid IN (SELECT smsr.plausible(u) FROM unnest(numbers) u)
 			ORDER BY o.id FOR UPDATE;
 		FOR i IN 1 .. coalesce(cardinality(numbers), 0)
 		LOOP
