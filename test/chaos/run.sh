@@ -443,7 +443,7 @@ for ((i = 1; i <= CARDS; i++)); do
 	tell_fleet reach "$i" 000011 on
 done
 for i in 0 1; do
-	[[ -n ${gateways[i]} ]] && kill -0 "${gateways[i]}" 2>/dev/null || gateway_start "$i" ''
+	if [[ -z ${gateways[i]} ]] || ! kill -0 "${gateways[i]}" 2>/dev/null; then gateway_start "$i" ''; fi
 done
 sql "SELECT chaos.complete()" >/dev/null
 settles 60 'all operations come to an end'
