@@ -373,5 +373,22 @@ SELECT card.operation(:op), card.operation(:other);
 SELECT outcome, detail FROM card.messages WHERE direction = 'in';
 SELECT card.reset();
 
+-- ---- a number that nobody told us, and one that is another's ----
+
+UPDATE smsr.profile SET msisdn = NULL WHERE eid = card.eid() AND isdp_aid = card.aid('11')::smsr.aid;
+SELECT smsr.enable_profile(card.eid(), card.iccid(2)) AS op \gset
+SELECT * FROM card.take();
+SELECT card.answer();
+SELECT card.notify(2, 1, '11', '4915550000');
+SELECT card.operation(:op);
+SELECT card.notify(2, 1, '11', '4915559999', 2);
+SELECT outcome, detail FROM card.messages WHERE direction = 'in';
+-- what is awaited by nobody is tried by nobody
+UPDATE smsr.operation SET stage = 'sending' WHERE id = :op;
+SELECT smsr.plausible('4915550001');
+UPDATE smsr.profile SET msisdn = '49000009000020' WHERE eid = card.eid() AND isdp_aid = card.aid('11')::smsr.aid;
+SELECT what, about, cardinality(eids) FROM smsr.incident ORDER BY 1, 2;
+SELECT card.reset();
+
 \set ECHO none
 \i sql/card_end.psql
