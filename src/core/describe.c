@@ -59,6 +59,8 @@ command_name(Es5Kind kind)
 			return "MasterDelete";
 		case ES5_SET_FALLBACK_ATTRIBUTE:
 			return "SetFallBackAttribute";
+		case ES5_SET_EMERGENCY_ATTRIBUTE:
+			return "SetEmergencyProfileAttribute";
 		case ES5_UPDATE_ADDRESSING:
 			return "UpdateSMSRAddressingParameters";
 		case ES5_CONFIRM_NOTIFICATION:

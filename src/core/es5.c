@@ -19,6 +19,8 @@
 #define STORE_RESPONSE	0x01
 /* delete the object and what relates to it */
 #define DELETE_P2		0x40
+/* data of a short C-APDU */
+#define MAX_LC			255
 /* applications and security domains, in TLV */
 #define STATUS_P1		0x40
 #define STATUS_P2		0x02
@@ -26,6 +28,12 @@
 #define TAG_AID					0x4F
 #define TAG_TAG_LIST			0x5C
 #define TAG_DELETE_TOKEN		0x9E
+/* the control reference template of a token, and what is in it */
+#define TAG_TOKEN_REFERENCE		0xB6
+#define TAG_PROVIDER			0x42
+#define TAG_IMAGE				0x45
+#define TAG_APPLICATION_PROVIDER	0x5F20
+#define TAG_TOKEN_ID			0x93
 #define TAG_SEQUENCE			0x4E
 #define TAG_SMS_ADDRESSING		0xA3
 #define TAG_ADDRESS				0x81
@@ -142,11 +150,51 @@ es5_write_set_fallback(SmsrWriter *w, const SmsrAid *isdp)
 }
 
 void
+es5_write_set_emergency(SmsrWriter *w, const SmsrAid *isdp)
+{
+	store_aid(w, ES5_DGI_EMERGENCY, isdp);
+}
+
+void
 es5_write_delete(SmsrWriter *w, const SmsrAid *isdp)
 {
 	put_header(w, INS_DELETE, 0x00, DELETE_P2);
 	put_u8(w, (uint8_t) aid_tlv_len(isdp));
 	put_aid(w, isdp);
+	put_u8(w, 0x00);
+}
+
+static size_t
+tlv_len(uint32_t tag, SmsrBytes value)
+{
+	return (tag > 0xFF ? 2 : 1) + ber_length_size(value.len) + value.len;
+}
+
+void
+es5_write_master_delete(SmsrWriter *w, const SmsrAid *isdp, const Es5DeleteToken *token)
+{
+	const size_t reference = tlv_len(TAG_PROVIDER, token->provider) +
+		tlv_len(TAG_IMAGE, token->image) +
+		tlv_len(TAG_APPLICATION_PROVIDER, token->application_provider) +
+		tlv_len(TAG_TOKEN_ID, token->id);
+	const size_t lc = aid_tlv_len(isdp) + 1 + ber_length_size(reference) + reference +
+		tlv_len(TAG_DELETE_TOKEN, token->token);
+
+	if (lc > MAX_LC)
+	{
+		w->overflow = true;
+		return;
+	}
+	put_header(w, INS_DELETE, 0x00, DELETE_P2);
+	put_u8(w, (uint8_t) lc);
+	put_aid(w, isdp);
+	put_tlv_header(w, TAG_TOKEN_REFERENCE, reference);
+	put_tlv(w, TAG_PROVIDER, token->provider.data, token->provider.len);
+	put_tlv(w, TAG_IMAGE, token->image.data, token->image.len);
+	put_tlv(w, TAG_APPLICATION_PROVIDER, token->application_provider.data,
+			token->application_provider.len);
+	put_tlv(w, TAG_TOKEN_ID, token->id.data, token->id.len);
+	put_tlv(w, TAG_DELETE_TOKEN, token->token.data, token->token.len);
 	put_u8(w, 0x00);
 }
 
@@ -360,6 +408,9 @@ read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 			break;
 		case ES5_DGI_FALLBACK:
 			kind = ES5_SET_FALLBACK_ATTRIBUTE;
+			break;
+		case ES5_DGI_EMERGENCY:
+			kind = ES5_SET_EMERGENCY_ATTRIBUTE;
 			break;
 		case ES5_DGI_ADDRESSING:
 			kind = ES5_UPDATE_ADDRESSING;

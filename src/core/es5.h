@@ -25,7 +25,8 @@ typedef enum Es5Kind
 	ES5_MASTER_DELETE,			/* 4.1.1.6 */
 	ES5_SET_FALLBACK_ATTRIBUTE, /* 4.1.1.7 */
 	ES5_UPDATE_ADDRESSING,		/* 4.1.1.10 */
-	ES5_CONFIRM_NOTIFICATION	/* 4.1.1.12 */
+	ES5_CONFIRM_NOTIFICATION,	/* 4.1.1.12 */
+	ES5_SET_EMERGENCY_ATTRIBUTE
 } Es5Kind;
 
 /* DGIs of STORE DATA to ISD-R and ISD-P */
@@ -34,6 +35,7 @@ typedef enum Es5Kind
 #define ES5_DGI_FALLBACK		0x3A05
 #define ES5_DGI_ADDRESSING		0x3A07
 #define ES5_DGI_CONFIRM			0x3A08
+#define ES5_DGI_EMERGENCY		0x3A09	/* low confidence, SGP.02 v4 text not at hand */
 
 /* Status words, SGP.02 as facts about fielded cards have them */
 #define SW_OK					0x9000
@@ -55,12 +57,29 @@ extern void es5_write_enable(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_disable(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_delete(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_set_fallback(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_set_emergency(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_confirm(SmsrWriter *w, uint16_t sequence);
 /* isdp NULL asks for all of them */
 extern void es5_write_get_status(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_get_resources(SmsrWriter *w);
-/* address: TP-DA coding, digit count, TON/NPI, swapped BCD; facts leave it at "medium" */
+/* address: as address_write() codes it */
 extern void es5_write_addressing_sms(SmsrWriter *w, SmsrBytes address);
+
+/*
+ * What the ISD-P holds a delete token against: the values that were stored in it
+ * when it was personalised, the token's number, and the token.
+ */
+typedef struct Es5DeleteToken
+{
+	SmsrBytes	provider;		/* tag 42 */
+	SmsrBytes	image;			/* tag 45 */
+	SmsrBytes	application_provider;	/* tag 5F20 */
+	SmsrBytes	id;				/* tag 93 */
+	SmsrBytes	token;			/* tag 9E */
+} Es5DeleteToken;
+
+/* overflow if all of it is too long for one command */
+extern void es5_write_master_delete(SmsrWriter *w, const SmsrAid *isdp, const Es5DeleteToken *token);
 
 /* One C-APDU taken apart: what the card has to do.  Serves the other side and decoding. */
 typedef struct Es5Command

@@ -14,6 +14,7 @@
 #define TARGET_MAY_DISABLE	0x04
 #define TARGET_MAY_DELETE	0x08
 #define ENABLED_MAY_DISABLE	0x10	/* POL2 of the profile that would be left */
+#define NOT_EMERGENCY		0x20	/* nor the emergency attribute */
 
 typedef struct Rule
 {
@@ -48,8 +49,11 @@ static const Rule rules[] = {
 	/* POL1 and POL2 do not count for a master delete */
 	{PROFILE_DISABLED, ASK_MASTER_DELETE, PROFILE_ABSENT, NOT_FALLBACK},
 
-	{PROFILE_DISABLED, ASK_SET_FALLBACK, PROFILE_DISABLED, 0},
-	{PROFILE_ENABLED, ASK_SET_FALLBACK, PROFILE_ENABLED, 0},
+	{PROFILE_DISABLED, ASK_SET_FALLBACK, PROFILE_DISABLED, NOT_EMERGENCY},
+	{PROFILE_ENABLED, ASK_SET_FALLBACK, PROFILE_ENABLED, NOT_EMERGENCY},
+
+	/* v3.2 on: never both attributes on one profile */
+	{PROFILE_DISABLED, ASK_SET_EMERGENCY, PROFILE_DISABLED, NOT_FALLBACK},
 
 	{PROFILE_ABSENT, CARD_CREATED, PROFILE_CREATED, 0},
 	{PROFILE_CREATED, CARD_CREATED, PROFILE_CREATED, 0},
@@ -103,6 +107,8 @@ lifecycle(const LifecycleProfile *profile, const LifecycleProfile *enabled,
 	}
 	if ((rule->needs & NOT_FALLBACK) && profile->fallback)
 		return refuse(profile->state, "8.2.1", "1.2", "the profile has the fall-back attribute");
+	if ((rule->needs & NOT_EMERGENCY) && profile->emergency)
+		return refuse(profile->state, "8.2.1", "1.2", "the profile has the emergency attribute");
 	if ((rule->needs & TARGET_MAY_ENABLE) && (profile->pol2 & POL2_ENABLE_NOT_ALLOWED))
 		return refuse(profile->state, "8.2.3", "3.8", "POL2 of the profile forbids enabling it");
 	if ((rule->needs & TARGET_MAY_DELETE) && (profile->pol2 & POL2_DELETE_NOT_ALLOWED))
@@ -135,8 +141,8 @@ static const char *const state_names[PROFILE_STATES] = {
 static const char *const event_names[LIFECYCLE_EVENTS] = {
 	"create_isdp", "profile_download_completed", "enable_profile",
 	"disable_profile", "delete_profile", "master_delete",
-	"set_fallback_attribute", "card_created", "card_enabled",
-	"card_disabled", "card_deleted"
+	"set_fallback_attribute", "set_emergency_profile_attribute", "card_created",
+	"card_enabled", "card_disabled", "card_deleted"
 };
 
 static const char *const pol2_names[POL2_RULES] = {

@@ -32,6 +32,7 @@ typedef enum LifecycleEvent
 	ASK_DELETE,
 	ASK_MASTER_DELETE,
 	ASK_SET_FALLBACK,
+	ASK_SET_EMERGENCY,
 	/* what the card says has happened; the EIS follows */
 	CARD_CREATED,
 	CARD_ENABLED,				/* this profile is the enabled one now */
@@ -39,7 +40,7 @@ typedef enum LifecycleEvent
 	CARD_DELETED
 } LifecycleEvent;
 
-#define LIFECYCLE_EVENTS	11
+#define LIFECYCLE_EVENTS	12
 
 /* POL2 rules as bits; Subject is always PROFILE */
 #define POL2_ENABLE_NOT_ALLOWED		0x01
@@ -55,6 +56,7 @@ typedef struct LifecycleProfile
 	ProfileState state;
 	bool		fallback;
 	uint8_t		pol2;
+	bool		emergency;
 } LifecycleProfile;
 
 /* A refusal in SGP.02's codes, or none: subject is NULL then. */

@@ -18,7 +18,9 @@
 #define ANY_STEP	((1u << PROCEDURE_STEPS) - 1)
 /* steps that change the card and must not be done twice */
 #define CHANGES (S(STEP_CREATE) | S(STEP_ENABLE) | S(STEP_DISABLE) | S(STEP_DELETE) | \
-				 S(STEP_SET_FALLBACK) | S(STEP_AUTO_DELETE))
+				 S(STEP_SET_FALLBACK) | S(STEP_MASTER_DELETE) | S(STEP_AUTO_DELETE))
+/* steps that leave the card the same whether done once or twice, and that no audit shows */
+#define SETTINGS (S(STEP_SET_EMERGENCY) | S(STEP_ADDRESSING))
 #define SWITCHES (S(STEP_ENABLE) | S(STEP_DISABLE))
 #define G(g)	(1u << (g))
 #define RUNNING (G(STAGE_SENDING) | G(STAGE_NOTIFICATION))
@@ -201,6 +203,7 @@ audit_shows_done(const Operation *op, const ProcedureEvent *ev)
 		case STEP_DISABLE:
 			return ev->card_state == PROFILE_DISABLED;
 		case STEP_DELETE:
+		case STEP_MASTER_DELETE:
 			return ev->card_state == PROFILE_ABSENT;
 		case STEP_SET_FALLBACK:
 			return ev->card_fallback;
@@ -227,6 +230,7 @@ DONE_IN_DOUBT(created_after_all, STEP_CREATE)
 DONE_IN_DOUBT(enabled_after_all, STEP_ENABLE)
 DONE_IN_DOUBT(disabled_after_all, STEP_DISABLE)
 DONE_IN_DOUBT(deleted_after_all, STEP_DELETE)
+DONE_IN_DOUBT(master_deleted_after_all, STEP_MASTER_DELETE)
 DONE_IN_DOUBT(fallback_after_all, STEP_SET_FALLBACK)
 DONE_IN_DOUBT(auto_deleted_after_all, STEP_AUTO_DELETE)
 
@@ -368,6 +372,9 @@ static const Row rows[] = {
 	GO(PROC_DISABLE_PROFILE, STEP_DISABLE),
 	GO(PROC_DELETE_PROFILE, STEP_DELETE),
 	GO(PROC_SET_FALLBACK_ATTRIBUTE, STEP_SET_FALLBACK),
+	GO(PROC_MASTER_DELETE, STEP_MASTER_DELETE),
+	GO(PROC_SET_EMERGENCY_ATTRIBUTE, STEP_SET_EMERGENCY),
+	GO(PROC_UPDATE_SMSR_ADDRESSING, STEP_ADDRESSING),
 	GO(PROC_AUDIT_EIS, STEP_AUDIT),
 	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
 
@@ -377,7 +384,7 @@ static const Row rows[] = {
 	"the card announced its answer"},
 
 	/* counter too low on the first sending: ours is behind */
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_low_first,
+	{CARD_SAID, S(STEP_AUDIT) | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low_first,
 		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
 	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_low_first,
@@ -391,6 +398,12 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_low_again,
 		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the audit's answer was lost: asked again"},
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low_again,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the answer was lost: set again"},
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is ahead of ours"},
 	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card may have had the command before: outcome unknown, asking"},
@@ -407,13 +420,13 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, por_error,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | END, STATUS_WITHWARNING, "8.4", "4.2",
 	"the automatic delete was refused"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_blocked,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_blocked,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card's counter is blocked: a new key set is needed"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_memory,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_memory,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "4.8",
 	"the card has no memory for the message"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_error,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_error,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the packet"},
 
@@ -439,6 +452,30 @@ static const Row rows[] = {
 	{F(PROC_SET_FALLBACK_ATTRIBUTE), S(STEP_SET_FALLBACK), G(STAGE_SENDING), EVENT_POR, sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_MOVE_FALLBACK | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
+	/*
+	 * MasterDelete.  "Not found" may be about the ISD-P or about the key that
+	 * the token is for (GlobalPlatform), so the card is asked what it has.
+	 */
+	{F(PROC_MASTER_DELETE), S(STEP_MASTER_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_TARGET | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_MASTER_DELETE), S(STEP_MASTER_DELETE), G(STAGE_SENDING), EVENT_POR, sw_gone,
+		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card does not find the ISD-P, or no key for the token: asking"},
+
+	/* SetEmergencyProfileAttribute */
+	{F(PROC_SET_EMERGENCY_ATTRIBUTE), S(STEP_SET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_SET_EMERGENCY | END, STATUS_SUCCESS, NULL, NULL, NULL},
+
+	/* UpdateSMSRAddressingParameters: about no ISD-P, so no refusal is about one */
+	{F(PROC_UPDATE_SMSR_ADDRESSING), S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_none,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card's answer does not say what became of the command"},
+	{CARD_SAID, S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the command"},
+
 	/* POL2's automatic delete: the switch itself is done, so no failure any more */
 	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_LEFT | END, STATUS_SUCCESS, NULL, NULL, NULL},
@@ -455,15 +492,15 @@ static const Row rows[] = {
 	"the automatic delete failed"},
 
 	/* refusals of the card */
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_pol1,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_pol1,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.2.2", "3.8", "POL1 forbids it"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_gone,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_gone,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_FAILED, "8.3.1", "3.9",
 	"the card knows no such ISD-P"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_conditions,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_conditions,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_FAILED, "8.2.1", "1.2",
 	"the profile's state on the card does not allow it"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the command"},
 
@@ -483,6 +520,9 @@ static const Row rows[] = {
 		SAME, STAGE_NOTIFICATION, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT,
 	STATUS_RUNNING, NULL, NULL, "the card did it: its notification is awaited"},
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, deleted_after_all,
+		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
+	STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, master_deleted_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, fallback_after_all,
@@ -568,10 +608,10 @@ static const Row rows[] = {
 	{ANY_FUNCTION, S(STEP_CONFIRM) | S(STEP_AUDIT) | S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_REFUSED, always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_REFUSED, never_sent,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_REFUSED, never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "5.1",
 	"the SMSC refused the message"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_REFUSED, always,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_REFUSED, always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message, an earlier copy may arrive"},
 
@@ -592,9 +632,12 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUTO_DELETE), RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
 	STATUS_WITHWARNING, "1.6", "5.3", "the automatic delete was not answered in time"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was done"},
+	{CARD_SAID, SETTINGS, RUNNING, EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"the outcome is unknown, and no audit shows it: to be set again"},
 	{CARD_SAID, ANY_STEP, RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown: the card is asked"},

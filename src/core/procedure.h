@@ -21,11 +21,14 @@ typedef enum ProcedureFunction
 	PROC_DISABLE_PROFILE,
 	PROC_DELETE_PROFILE,
 	PROC_SET_FALLBACK_ATTRIBUTE,
+	PROC_MASTER_DELETE,
+	PROC_SET_EMERGENCY_ATTRIBUTE,
+	PROC_UPDATE_SMSR_ADDRESSING,
 	PROC_AUDIT_EIS,
 	PROC_CONFIRM_NOTIFICATION	/* of a notification that no operation awaited */
 } ProcedureFunction;
 
-#define PROCEDURE_FUNCTIONS	7
+#define PROCEDURE_FUNCTIONS	10
 
 /* Which card command is at hand. */
 typedef enum ProcedureStep
@@ -36,12 +39,15 @@ typedef enum ProcedureStep
 	STEP_DISABLE,
 	STEP_DELETE,
 	STEP_SET_FALLBACK,
+	STEP_MASTER_DELETE,
+	STEP_SET_EMERGENCY,
+	STEP_ADDRESSING,
 	STEP_AUDIT,
 	STEP_CONFIRM,
 	STEP_AUTO_DELETE			/* POL2: delete the profile that was left */
 } ProcedureStep;
 
-#define PROCEDURE_STEPS	9
+#define PROCEDURE_STEPS	12
 
 typedef enum ProcedureStage
 {
@@ -127,14 +133,15 @@ typedef struct ProcedureEvent
 #define EFFECT_REMOVE_TARGET	0x0040
 #define EFFECT_REMOVE_LEFT		0x0080
 #define EFFECT_MOVE_FALLBACK	0x0100
-#define EFFECT_RESYNC			0x0200	/* the same command under a counter far ahead */
-#define EFFECT_SEND				0x0400	/* queue the command of the new step */
-#define EFFECT_HASTEN			0x0800	/* the packet again, now, the same octets */
-#define EFFECT_RETRY_LATER		0x1000	/* the packet again after the next interval */
-#define EFFECT_AUDIT			0x2000	/* start an audit as an operation of its own */
-#define EFFECT_FINISH			0x4000
+#define EFFECT_SET_EMERGENCY	0x0200	/* EIS: the attribute is the target's alone */
+#define EFFECT_RESYNC			0x0400	/* the same command under a counter far ahead */
+#define EFFECT_SEND				0x0800	/* queue the command of the new step */
+#define EFFECT_HASTEN			0x1000	/* the packet again, now, the same octets */
+#define EFFECT_RETRY_LATER		0x2000	/* the packet again after the next interval */
+#define EFFECT_AUDIT			0x4000	/* start an audit as an operation of its own */
+#define EFFECT_FINISH			0x8000
 
-#define PROCEDURE_EFFECTS	15
+#define PROCEDURE_EFFECTS	16
 
 /* How far ahead a counter may be moved in search of the card's, see RESYNC. */
 #define PROCEDURE_MAX_RESYNCS	4

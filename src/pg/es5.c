@@ -10,8 +10,10 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
+#include "core/address.h"
 #include "core/es5.h"
 #include "core/notification.h"
 #include "core/procedure.h"
@@ -63,6 +65,46 @@ aid_arg(FunctionCallInfo fcinfo, int n, const char *field, const char *step)
 	return aid;
 }
 
+/* An argument of the operation as text, jsonb as ->> has it. */
+static char *
+operation_argument(FunctionCallInfo fcinfo, const char *name, const char *step)
+{
+	JsonbValue	value = {.type = jbvNull};
+
+	if (!PG_ARGISNULL(4) && JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(4)))
+		(void) getKeyJsonValueFromContainer(&PG_GETARG_JSONB_P(4)->root, name, (int) strlen(name), &value);
+	switch (value.type)
+	{
+		case jbvString:
+			return pnstrdup(value.val.string.val, value.val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+		default:
+			if (step != NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("%s is required for step \"%s\"", name, step)));
+			return NULL;
+	}
+}
+
+static SmsrBytes
+octets_argument(FunctionCallInfo fcinfo, const char *name, const char *step)
+{
+	char	   *digits = operation_argument(fcinfo, name, step);
+	size_t		len = strlen(digits);
+	uint8_t    *octets;
+
+	/* the value is not repeated: what stands in an error stands in a log */
+	if (len == 0 || len % 2 != 0 || strspn(digits, "0123456789abcdefABCDEF") != len)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be one octet or more, as hexadecimal digits", name)));
+	octets = palloc(len / 2);
+	(void) hex_decode(digits, len, (char *) octets);
+	return smsr_bytes(octets, len / 2);
+}
+
 /*
  * The script of one step.  An audit is two commands: the state of all ISD-Ps,
  * then the card's resources.
@@ -76,6 +118,10 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 	SmsrWriter	w[2] = {smsr_writer(apdu[0], MAX_APDU), smsr_writer(apdu[1], MAX_APDU)};
 	SmsrBytes	apdus[2];
 	int			count = 1;
+	char	   *value;
+	Es5DeleteToken token;
+	uint8_t		digits[ADDRESS_MAX_LEN];
+	SmsrWriter	address = smsr_writer(digits, sizeof(digits));
 	SmsrAid		isdp;
 	SmsrAid		loadfile;
 	SmsrAid		module;
@@ -92,15 +138,16 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown step \"%s\"", name)));
-	if (step != STEP_AUDIT && step != STEP_CONFIRM)
+	if (step != STEP_AUDIT && step != STEP_CONFIRM && step != STEP_ADDRESSING)
 		isdp = aid_arg(fcinfo, 1, "ISD-P AID", name);
 	switch (step)
 	{
 		case STEP_CREATE:
 			loadfile = aid_arg(fcinfo, 2, "ISD-P load file AID", name);
 			module = aid_arg(fcinfo, 3, "ISD-P module AID", name);
+			value = operation_argument(fcinfo, "required_memory", NULL);
 			es5_write_create_isdp(&w[0], &loadfile, &module, &isdp,
-								  PG_ARGISNULL(4) ? 0 : (uint32_t) PG_GETARG_INT32(4));
+								  value == NULL ? 0 : (uint32_t) pg_strtoint32(value));
 			break;
 		case STEP_ENABLE:
 			es5_write_enable(&w[0], &isdp);
@@ -114,6 +161,32 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 			break;
 		case STEP_SET_FALLBACK:
 			es5_write_set_fallback(&w[0], &isdp);
+			break;
+		case STEP_MASTER_DELETE:
+			token = (Es5DeleteToken) {
+				octets_argument(fcinfo, "sd_provider_id", name),
+				octets_argument(fcinfo, "sd_image_number", name),
+				octets_argument(fcinfo, "application_provider_id", name),
+				octets_argument(fcinfo, "token_id", name),
+				octets_argument(fcinfo, "delete_token", name)
+			};
+			es5_write_master_delete(&w[0], &isdp, &token);
+			if (w[0].overflow)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("delete_token and what it refers to are too long for one command")));
+			break;
+		case STEP_SET_EMERGENCY:
+			es5_write_set_emergency(&w[0], &isdp);
+			break;
+		case STEP_ADDRESSING:
+			value = operation_argument(fcinfo, "sms_address", name);
+			if (!address_write(value, strlen(value), &address, &error))
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("invalid sms_address: \"%s\"", value),
+						 errdetail_internal("%s", smsr_text_error_detail(&error))));
+			es5_write_addressing_sms(&w[0], smsr_written(&address));
 			break;
 		case STEP_AUDIT:
 			es5_write_get_status(&w[0], NULL);

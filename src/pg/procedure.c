@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -194,8 +196,9 @@ smsr_resync_distance(PG_FUNCTION_ARGS)
 Datum
 smsr_lifecycle(PG_FUNCTION_ARGS)
 {
-	LifecycleProfile profile = {state_arg(fcinfo, 0), bool_arg(fcinfo, 1), pol2_arg(fcinfo, 2)};
-	LifecycleProfile enabled = {state_arg(fcinfo, 3), false, pol2_arg(fcinfo, 4)};
+	LifecycleProfile profile = {state_arg(fcinfo, 0), bool_arg(fcinfo, 1), pol2_arg(fcinfo, 2),
+	bool_arg(fcinfo, 6)};
+	LifecycleProfile enabled = {state_arg(fcinfo, 3), false, pol2_arg(fcinfo, 4), false};
 	char	   *name = text_arg(fcinfo, 5);
 	LifecycleEvent event;
 	LifecycleVerdict verdict;
@@ -209,16 +212,33 @@ smsr_lifecycle(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
 }
 
+/* Whether a version d.d.d is this one or later; one that can not be read is not. */
+static bool
+version_since(const char *version, long major, long minor)
+{
+	char	   *end;
+	long		first;
+
+	if (version == NULL || !isdigit((unsigned char) version[0]))
+		return false;
+	first = strtol(version, &end, 10);
+	if (*end != '.' || !isdigit((unsigned char) end[1]))
+		return false;
+	return first > major || (first == major && strtol(end + 1, NULL, 10) >= minor);
+}
+
 /*
  * lifecycle, and what only this SM-SR and the eUICC's row can say: whether the
- * enabled profile may be deleted at all, and whether there is memory.
+ * enabled profile may be deleted at all, whether there is memory, and whether
+ * the eUICC is of a version that has the function.
  */
 Datum
 smsr_judge(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_arg(fcinfo, 0);
-	LifecycleProfile profile = {state_arg(fcinfo, 1), bool_arg(fcinfo, 2), pol2_arg(fcinfo, 3)};
-	LifecycleProfile enabled = {state_arg(fcinfo, 4), false, pol2_arg(fcinfo, 5)};
+	LifecycleProfile profile = {state_arg(fcinfo, 1), bool_arg(fcinfo, 2), pol2_arg(fcinfo, 3),
+	bool_arg(fcinfo, 8)};
+	LifecycleProfile enabled = {state_arg(fcinfo, 4), false, pol2_arg(fcinfo, 5), false};
 	LifecycleEvent event;
 	LifecycleVerdict verdict;
 	Datum		values[4];
@@ -234,6 +254,9 @@ smsr_judge(PG_FUNCTION_ARGS)
 	if (verdict.subject == NULL && event == ASK_CREATE && !PG_ARGISNULL(6) && !PG_ARGISNULL(7) &&
 		PG_GETARG_INT64(6) > PG_GETARG_INT64(7))
 		verdict = (LifecycleVerdict) {profile.state, "8.1", "4.8", "the eUICC has not enough memory"};
+	/* SGP.02 has the emergency attribute from v3.2 on */
+	if (event == ASK_SET_EMERGENCY && !version_since(text_arg(fcinfo, 9), 3, 2))
+		verdict = (LifecycleVerdict) {profile.state, "1.6", "4.6", "the eUICC does not support the function"};
 	put_verdict(&verdict, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
 }

@@ -9,7 +9,8 @@ CREATE VIEW smsr.unknown_outcome AS
 	FROM smsr.operation o JOIN smsr.euicc e ON e.eid = o.eid
 	WHERE o.status = 'EXPIRED' AND o.exclusive AND o.function <> 'audit_eis'
 		AND o.message IS DISTINCT FROM 'not sent in time; nothing was done'
-		AND o.step IS NOT NULL
+		-- what an audit does not show is not asked
+		AND o.step NOT IN ('addressing', 'set_emergency')
 		AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at);
 COMMENT ON VIEW smsr.unknown_outcome IS 'Operations that expired with an unknown outcome, and the card has not been heard on it since';
 

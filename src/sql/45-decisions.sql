@@ -2,11 +2,11 @@
 -- below are made of these.
 
 CREATE FUNCTION smsr.lifecycle(profile_state text, fallback boolean, pol2 text[],
-		enabled_state text, enabled_pol2 text[], event text,
+		enabled_state text, enabled_pol2 text[], event text, emergency boolean DEFAULT false,
 		OUT state text, OUT subject_code text, OUT reason_code text, OUT because text)
 	AS 'MODULE_PATHNAME', 'smsr_lifecycle'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION smsr.lifecycle(text, boolean, text[], text, text[], text)
+COMMENT ON FUNCTION smsr.lifecycle(text, boolean, text[], text, text[], text, boolean)
 	IS 'The new state of a profile after an event, or SGP.02''s subject and reason for a refusal; NULL state: no such ISD-P';
 
 CREATE FUNCTION smsr.procedure(function text, current_step text, current_stage text, current_doubt text,
@@ -35,11 +35,11 @@ CREATE FUNCTION smsr.resync_distance(resyncs int) RETURNS bigint
 COMMENT ON FUNCTION smsr.resync_distance(int) IS 'How far a counter is moved ahead on the n-th resynchronisation, counted from 0';
 
 CREATE FUNCTION smsr.es5_script(step text, isdp_aid smsr.aid, loadfile_aid smsr.aid, module_aid smsr.aid,
-		memory int, sequence int) RETURNS bytea
+		arguments jsonb, sequence int) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'smsr_es5_script'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION smsr.es5_script(text, smsr.aid, smsr.aid, smsr.aid, int, int)
-	IS 'Expanded command script of one step (SGP.02 clause 4.1.1); memory in octets, sequence of the notification to confirm';
+COMMENT ON FUNCTION smsr.es5_script(text, smsr.aid, smsr.aid, smsr.aid, jsonb, int)
+	IS 'Expanded command script of one step (SGP.02 clause 4.1.1); arguments of the operation, sequence of the notification to confirm. An argument that is missing or wrong is an error';
 
 CREATE FUNCTION smsr.read_response(data bytea, OUT executed int, OUT sw int, OUT response bytea,
 		OUT bad_format int, OUT fault text)

@@ -44,6 +44,9 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 			WHEN 'update_policy_rules' THEN '\xff02'::bytea
 			WHEN 'update_subscription_address' THEN '\xff03'::bytea
 			WHEN 'register_eis' THEN '\xff04'::bytea
+			-- nor have these, as far as is known
+			WHEN 'update_smsr_addressing' THEN '\xff05'::bytea
+			WHEN 'set_emergency_profile_attribute' THEN '\xff06'::bytea
 			ELSE '\xffff'::bytea
 		END
 	$$;
@@ -58,12 +61,13 @@ CREATE TYPE smsr.refusal AS (
 COMMENT ON TYPE smsr.refusal IS 'A verdict: the state that follows, or subject and reason of the refusal (SGP.02 clause 5.1.6.6)';
 
 CREATE FUNCTION smsr.judge(function text, profile_state text, fallback boolean, pol2 text[],
-		enabled_state text, enabled_pol2 text[], required_memory bigint, remaining_memory bigint)
+		enabled_state text, enabled_pol2 text[], required_memory bigint, remaining_memory bigint,
+		emergency boolean, provisioning_version text)
 	RETURNS smsr.refusal
 	AS 'MODULE_PATHNAME', 'smsr_judge'
 	LANGUAGE C STABLE PARALLEL SAFE;
-COMMENT ON FUNCTION smsr.judge(text, text, boolean, text[], text, text[], bigint, bigint)
-	IS 'Whether a function may be begun on a profile: its life cycle, POL2, memory in octets, and smsr.delete_enabled. NULL: nothing to judge';
+COMMENT ON FUNCTION smsr.judge(text, text, boolean, text[], text, text[], bigint, bigint, boolean, text)
+	IS 'Whether a function may be begun on a profile: its life cycle, POL2, memory in octets, smsr.delete_enabled, and the SGP.02 version of the eUICC. NULL: nothing to judge';
 
 -- Of one candidate more than there are AIDs in use, one is free.  An AID whose
 -- create or delete is in doubt may still be on the card.
@@ -125,12 +129,13 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		queued bigint;
 	BEGIN
 		IF function IS NULL OR function NOT IN ('create_isdp', 'enable_profile', 'disable_profile',
-				'delete_profile', 'set_fallback_attribute', 'audit_eis') THEN
+				'delete_profile', 'master_delete', 'set_fallback_attribute', 'set_emergency_profile_attribute',
+				'update_smsr_addressing', 'audit_eis') THEN
 			RAISE EXCEPTION 'unknown function "%"', function
 				USING ERRCODE = 'invalid_parameter_value',
-					HINT = 'Functions that involve the card are create_isdp, enable_profile, disable_profile, delete_profile, set_fallback_attribute and audit_eis.';
+					HINT = 'Functions that involve the card are create_isdp, enable_profile, disable_profile, delete_profile, master_delete, set_fallback_attribute, set_emergency_profile_attribute, update_smsr_addressing and audit_eis.';
 		END IF;
-		needs_iccid := function <> 'audit_eis';
+		needs_iccid := function NOT IN ('update_smsr_addressing', 'audit_eis');
 		is_exclusive := smsr.procedure_exclusive(function);
 		IF eids IS NULL THEN
 			RAISE EXCEPTION 'eids must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -158,6 +163,12 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			RAISE EXCEPTION 'arguments of create_isdp must have mno_id, an object identifier, and required_memory, a number of octets'
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
+		-- built once for nothing: what is wrong is said now, not when its turn has come
+		IF n > 0 AND function IN ('master_delete', 'update_smsr_addressing') THEN
+			PERFORM smsr.es5_script(s.step, smsr.isdp_aid(16), NULL, NULL, a, NULL)
+				FROM smsr.procedure(function, NULL, 'waiting', NULL, false, false, 'start') s,
+					unnest(coalesce(arguments, '{NULL}')) a;
+		END IF;
 		IF EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN
 			RAISE EXCEPTION 'a call_id stands twice for the same eUICC in one request'
 				USING ERRCODE = 'invalid_parameter_value';
@@ -183,7 +194,8 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				CASE
 					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
 					ELSE smsr.judge(function, p.state, p.fallback_attribute, p.pol2,
-						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory)
+						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
+						p.emergency_attribute, e.remote_provisioning_version)
 				END AS refusal
 			FROM asked a
 				LEFT JOIN smsr.euicc e ON e.eid = a.eid
@@ -217,7 +229,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
 			SELECT d.eid, d.id, d.step, d.isdr_aid,
 				smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
-					(d.arguments ->> 'required_memory')::int, NULL),
+					d.arguments, NULL),
 				d.msisdn, d.mno_id,
 				CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
 			FROM decided d

@@ -175,7 +175,7 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
 		SELECT o.eid, o.id, o.step, e.isdr_aid,
 			smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
-				e.isdp_loadfile_aid, e.isdp_module_aid, (o.arguments ->> 'required_memory')::int, o.sequence),
+				e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence),
 			p.msisdn, p.mno_id, CASE WHEN p.msisdn IS NULL THEN 'infinity' ELSE now() END, o.expires_at
 		FROM smsr.operation o
 			JOIN smsr.euicc e ON e.eid = o.eid
@@ -253,6 +253,7 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 	AS $$
 	DECLARE
 		op smsr.operation;
+		card smsr.euicc;
 		target smsr.profile;
 		enabled smsr.profile;
 		verdict smsr.refusal;
@@ -277,10 +278,11 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			target := NULL;
 			SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = op.iccid;
 			SELECT * INTO enabled FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled';
+			SELECT * INTO card FROM smsr.euicc e WHERE e.eid = p_eid;
 			IF op.function <> 'audit_eis' THEN
 				verdict := smsr.judge(op.function, target.state, target.fallback_attribute, target.pol2,
 					enabled.state, enabled.pol2, (op.arguments ->> 'required_memory')::bigint,
-					(SELECT e.remaining_memory FROM smsr.euicc e WHERE e.eid = p_eid));
+					card.remaining_memory, target.emergency_attribute, card.remote_provisioning_version);
 				IF verdict.subject_code IS NOT NULL THEN
 					PERFORM smsr.finish(p_eid, op.id, 'FAILED', verdict.subject_code, verdict.reason_code, verdict.because);
 					CONTINUE;
@@ -393,6 +395,11 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 					UPDATE smsr.profile SET fallback_attribute = false
 						WHERE eid = p_eid AND fallback_attribute AND isdp_aid <> op.isdp_aid;
 					UPDATE smsr.profile SET fallback_attribute = true, changed_at = now()
+						WHERE eid = p_eid AND isdp_aid = op.isdp_aid;
+				WHEN 'set_emergency' THEN
+					UPDATE smsr.profile SET emergency_attribute = false
+						WHERE eid = p_eid AND emergency_attribute AND isdp_aid <> op.isdp_aid;
+					UPDATE smsr.profile SET emergency_attribute = true, changed_at = now()
 						WHERE eid = p_eid AND isdp_aid = op.isdp_aid;
 				WHEN 'resync' THEN
 					PERFORM smsr.resync(packet);

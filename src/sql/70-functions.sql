@@ -54,6 +54,22 @@ CREATE FUNCTION smsr.delete_profile(eid smsr.eid, iccid smsr.iccid, validity int
 COMMENT ON FUNCTION smsr.delete_profile(smsr.eid, smsr.iccid, interval, text)
 	IS 'ES3 and ES4 DeleteProfile; returns the operation''s id at once, its row tells how it ends';
 
+-- What the ISD-P verifies is kept as hexadecimal digits: jsonb has no octets.
+CREATE FUNCTION smsr.master_delete(eid smsr.eid, iccid smsr.iccid, sd_provider_id bytea, sd_image_number bytea,
+		application_provider_id bytea, token_id bytea, delete_token bytea,
+		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT smsr.request_one('master_delete', eid, iccid, validity, call_id,
+			jsonb_build_object('sd_provider_id', encode(sd_provider_id, 'hex'),
+				'sd_image_number', encode(sd_image_number, 'hex'),
+				'application_provider_id', encode(application_provider_id, 'hex'),
+				'token_id', encode(token_id, 'hex'), 'delete_token', encode(delete_token, 'hex')))
+	$$;
+COMMENT ON FUNCTION smsr.master_delete(smsr.eid, smsr.iccid, bytea, bytea, bytea, bytea, bytea, interval, text)
+	IS 'ES5.MasterDelete (SGP.02 clause 4.1.1.6): delete a disabled profile whatever POL1 and POL2 say, with a token that its ISD-P verifies; returns the operation''s id';
+
 CREATE FUNCTION smsr.set_fallback_attribute(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE sql VOLATILE
@@ -61,6 +77,25 @@ CREATE FUNCTION smsr.set_fallback_attribute(eid smsr.eid, iccid smsr.iccid, vali
 	AS $$ SELECT smsr.request_one('set_fallback_attribute', eid, iccid, validity, call_id, NULL) $$;
 COMMENT ON FUNCTION smsr.set_fallback_attribute(smsr.eid, smsr.iccid, interval, text)
 	IS 'Give the fall-back attribute to a profile, and so take it from the one that has it; returns the operation''s id';
+
+CREATE FUNCTION smsr.set_emergency_profile_attribute(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT smsr.request_one('set_emergency_profile_attribute', eid, iccid, validity, call_id, NULL) $$;
+COMMENT ON FUNCTION smsr.set_emergency_profile_attribute(smsr.eid, smsr.iccid, interval, text)
+	IS 'Make a disabled profile the emergency profile, instead of the one that is; for eUICCs of SGP.02 v3.2 and later. Returns the operation''s id';
+
+CREATE FUNCTION smsr.update_smsr_addressing(eid smsr.eid, sms_address text, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT smsr.request_one('update_smsr_addressing', eid, NULL, validity, call_id,
+			jsonb_build_object('sms_address', sms_address))
+	$$;
+COMMENT ON FUNCTION smsr.update_smsr_addressing(smsr.eid, text, interval, text)
+	IS 'ES5.UpdateSMSRAddressingParameters (SGP.02 clause 4.1.1.10): the number that the card sends its short messages to, with + if it is international; returns the operation''s id';
 
 CREATE FUNCTION smsr.audit_eis(eid smsr.eid, iccids text[] DEFAULT NULL, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
@@ -106,7 +141,7 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			verdict := ROW(NULL, '8.2.1', '3.9', 'the eUICC has no such profile');
 		ELSIF verdict.subject_code IS NULL AND p_event IS NOT NULL THEN
 			verdict := smsr.judge(p_event, target.state, target.fallback_attribute, target.pol2,
-				NULL, NULL, NULL, NULL);
+				NULL, NULL, NULL, NULL, target.emergency_attribute, NULL);
 		END IF;
 		id := smsr.next_id();
 		proceed := verdict.subject_code IS NULL;

@@ -58,6 +58,11 @@ test_commands(void)
 	c = check(&w, "80E40040124F10" ISDP "00", ES5_DELETE_PROFILE, "delete");
 	ok(aid_compare(&c.aid, &isdp) == 0, "delete: the AID");
 
+	/* the value of this DGI is a guess: what is tested is that both sides guess the same */
+	es5_write_set_emergency(&w, &isdp);
+	c = check(&w, "80E28800153A09124F10" ISDP, ES5_SET_EMERGENCY_ATTRIBUTE, "emergency");
+	ok(aid_compare(&c.aid, &isdp) == 0, "emergency: the AID");
+
 	es5_write_confirm(&w, 0x0001);
 	c = check(&w, "80E28900073A08044E02000100", ES5_CONFIRM_NOTIFICATION, "confirm");
 	ok(c.sequence == 1, "confirm: the number");
@@ -95,6 +100,35 @@ test_commands(void)
 	w.len = 0;
 	es5_write_addressing_sms(&w, noise(126));
 	ok(w.overflow, "a longer one");
+}
+
+static void
+test_master_delete(void)
+{
+	SmsrWriter	w = writer(300);
+	Es5Command	c;
+	SmsrError	error;
+	Es5DeleteToken token = {
+		hex("2B0601"), hex("0102"), hex("A0000005"), hex("07"),
+		hex("000102030405060708090A0B0C0D0E0F")
+	};
+
+	es5_write_master_delete(&w, &isdp, &token);
+	c = check(&w, "80E40040394F10" ISDP "B61342032B0601450201025F2004A0000005930107"
+			  "9E10000102030405060708090A0B0C0D0E0F00", ES5_MASTER_DELETE, "master delete");
+	ok(aid_compare(&c.aid, &isdp) == 0, "master delete: the AID");
+
+	/* 18 + 3 + 136 + 98 octets: B6 has a length of two octets, and Lc is full */
+	token.provider = noise(120);
+	token.token = noise(96);
+	es5_write_master_delete(&w, &isdp, &token);
+	ok(!w.overflow && w.data[4] == 255 && w.len == 5 + 255 + 1 && w.data[5 + 18] == 0xB6 && w.data[5 + 19] == 0x81,
+	   "master delete: the longest");
+	ok(es5_read_command(smsr_written(&w), &c, &error) && c.kind == ES5_MASTER_DELETE, "master delete: is read");
+	w.len = 0;
+	token.token = noise(97);
+	es5_write_master_delete(&w, &isdp, &token);
+	ok(w.overflow && w.len == 0, "master delete: one octet more fits no command");
 }
 
 static void
@@ -308,6 +342,7 @@ TEST_SUITE(es5)
 
 	aid_isdp(0x10, &isdp, &error);
 	test_commands();
+	test_master_delete();
 	test_reading();
 	test_status();
 	test_other_answers();

@@ -19,6 +19,7 @@ static const int expected[LIFECYCLE_EVENTS][PROFILE_STATES] = {
 	[ASK_DELETE] = {X, PROFILE_ABSENT, PROFILE_ABSENT, PROFILE_ABSENT},
 	[ASK_MASTER_DELETE] = {X, X, PROFILE_ABSENT, X},
 	[ASK_SET_FALLBACK] = {X, X, PROFILE_DISABLED, PROFILE_ENABLED},
+	[ASK_SET_EMERGENCY] = {X, X, PROFILE_DISABLED, X},
 	[CARD_CREATED] = {PROFILE_CREATED, PROFILE_CREATED, X, X},
 	[CARD_ENABLED] = {X, PROFILE_ENABLED, PROFILE_ENABLED, PROFILE_ENABLED},
 	[CARD_DISABLED] = {X, PROFILE_DISABLED, PROFILE_DISABLED, PROFILE_DISABLED},
@@ -27,12 +28,12 @@ static const int expected[LIFECYCLE_EVENTS][PROFILE_STATES] = {
 
 TEST_SUITE(lifecycle_table)
 {
-	LifecycleProfile nothing = {PROFILE_ABSENT, false, 0};
+	LifecycleProfile nothing = {PROFILE_ABSENT, false, 0, false};
 
 	for (int event = 0; event < LIFECYCLE_EVENTS; event++)
 		for (int state = 0; state < PROFILE_STATES; state++)
 		{
-			LifecycleProfile profile = {(ProfileState) state, false, 0};
+			LifecycleProfile profile = {(ProfileState) state, false, 0, false};
 			LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
 			int			want = expected[event][state];
 
@@ -47,14 +48,14 @@ TEST_SUITE(lifecycle_table)
 
 TEST_SUITE(lifecycle_rules)
 {
-	LifecycleProfile nothing = {PROFILE_ABSENT, false, 0};
+	LifecycleProfile nothing = {PROFILE_ABSENT, false, 0, false};
 
 	/* which POL2 rule of the profile forbids what; every rule with every event */
 	for (int bit = 0; bit < POL2_RULES; bit++)
 		for (int event = 0; event < LIFECYCLE_EVENTS; event++)
 			for (int state = 0; state < PROFILE_STATES; state++)
 			{
-				LifecycleProfile profile = {(ProfileState) state, false, (uint8_t) (1 << bit)};
+				LifecycleProfile profile = {(ProfileState) state, false, (uint8_t) (1 << bit), false};
 				LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
 				bool		forbidden =
 				((1 << bit) == POL2_ENABLE_NOT_ALLOWED && event == ASK_ENABLE) ||
@@ -71,12 +72,25 @@ TEST_SUITE(lifecycle_rules)
 	for (int event = 0; event < LIFECYCLE_EVENTS; event++)
 		for (int state = 0; state < PROFILE_STATES; state++)
 		{
-			LifecycleProfile profile = {(ProfileState) state, true, 0};
+			LifecycleProfile profile = {(ProfileState) state, true, 0, false};
 			LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
-			bool		forbidden = event == ASK_DISABLE || event == ASK_DELETE || event == ASK_MASTER_DELETE;
+			bool		forbidden = event == ASK_DISABLE || event == ASK_DELETE || event == ASK_MASTER_DELETE ||
+			event == ASK_SET_EMERGENCY;
 
 			if (expected[event][state] != X)
 				ok((v.subject != NULL) == forbidden, "%s of the fall-back profile in state %d",
+				   lifecycle_event_name((LifecycleEvent) event), state);
+		}
+
+	/* never both attributes on one profile */
+	for (int event = 0; event < LIFECYCLE_EVENTS; event++)
+		for (int state = 0; state < PROFILE_STATES; state++)
+		{
+			LifecycleProfile profile = {(ProfileState) state, false, 0, true};
+			LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
+
+			if (expected[event][state] != X)
+				ok((v.subject != NULL) == (event == ASK_SET_FALLBACK), "%s of the emergency profile in state %d",
 				   lifecycle_event_name((LifecycleEvent) event), state);
 		}
 
@@ -84,8 +98,8 @@ TEST_SUITE(lifecycle_rules)
 	for (int state = 0; state < PROFILE_STATES; state++)
 		for (int bit = 0; bit < POL2_RULES; bit++)
 		{
-			LifecycleProfile profile = {PROFILE_DISABLED, false, 0};
-			LifecycleProfile enabled = {(ProfileState) state, true, (uint8_t) (1 << bit)};
+			LifecycleProfile profile = {PROFILE_DISABLED, false, 0, false};
+			LifecycleProfile enabled = {(ProfileState) state, true, (uint8_t) (1 << bit), false};
 			LifecycleVerdict v = lifecycle(&profile, &enabled, ASK_ENABLE);
 
 			ok((v.subject != NULL) == (state == PROFILE_ENABLED && (1 << bit) == POL2_DISABLE_NOT_ALLOWED),

@@ -109,6 +109,13 @@ same(const Operation *a, const Operation *b)
 		a->doubt == b->doubt && a->failed == b->failed && a->warned == b->warned;
 }
 
+/* may be executed twice, and no audit shows it */
+static bool
+repeatable(ProcedureStep step)
+{
+	return step == STEP_SET_EMERGENCY || step == STEP_ADDRESSING;
+}
+
 static void
 always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult *r)
 {
@@ -142,7 +149,7 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 	if (r->effects & (EFFECT_FOLLOW | EFFECT_SPONTANEOUS))
 		rule(ev->kind == EVENT_NOTIFICATION, "the enabled profile changes by what the card says");
 	if (r->effects & (EFFECT_ADD_TARGET | EFFECT_REMOVE_TARGET | EFFECT_REMOVE_LEFT | EFFECT_MOVE_FALLBACK |
-					  EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
+					  EFFECT_SET_EMERGENCY | EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
 		rule(ev->kind == EVENT_POR && ev->por_status == SCP80_POR_OK,
 			 "the EIS changes by an authentic answer alone");
 	if (ev->kind == EVENT_POR_UNAUTHENTICATED)
@@ -156,12 +163,13 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 		op->function != PROC_CONFIRM_NOTIFICATION)
 		rule(r->status != STATUS_FAILED, "low is no failure: the card may have done it");
 	if (r->effects & EFFECT_RESYNC)
-		rule((op->step == STEP_AUDIT || op->step == STEP_CONFIRM) && op->stage == STAGE_SENDING &&
+		rule((op->step == STEP_AUDIT || op->step == STEP_CONFIRM || repeatable(op->step)) && op->stage == STAGE_SENDING &&
 			 ev->resyncs < PROCEDURE_MAX_RESYNCS,
 			 "a counter is moved ahead with commands that may be executed twice, and not for ever");
 	if (r->status == STATUS_EXPIRED && ev->attempts > 0 && op->stage != STAGE_WAITING &&
 		op->function != PROC_AUDIT_EIS && op->function != PROC_CONFIRM_NOTIFICATION)
-		rule(r->effects & EFFECT_AUDIT, "an unknown outcome is asked after");
+		rule(!(r->effects & EFFECT_AUDIT) == repeatable(op->step), "an unknown outcome is asked after, where an audit shows it");
+	rule(!repeatable(r->operation.doubt) || repeatable(op->doubt), "no audit is asked about what it does not show");
 	if (r->operation.stage == STAGE_NOTIFICATION && op->stage != STAGE_NOTIFICATION)
 		rule(r->operation.step == STEP_ENABLE || r->operation.step == STEP_DISABLE,
 			 "only a switch is notified");
@@ -432,6 +440,96 @@ TEST_SUITE(procedure_others)
 	ok(r.status == STATUS_RUNNING, "refused, but an earlier copy may arrive: goes on");
 	ok(procedure_resync_distance(0) == 256 && procedure_resync_distance(3) == UINT64_C(1) << 32 &&
 	   procedure_resync_distance(99) == UINT64_C(1) << 32, "resynchronisation is bounded");
+}
+
+TEST_SUITE(procedure_master_delete)
+{
+	Operation	op = started(PROC_MASTER_DELETE, (ProcedureEvent) {0});
+	ProcedureResult r;
+
+	is_at(op, STEP_MASTER_DELETE, STAGE_SENDING, "master delete: sent at once");
+	r = feed(&op, POR(.sw = SW_OK));
+	ok((r.effects & EFFECT_REMOVE_TARGET) && r.status == STATUS_SUCCESS, "master delete: removed and done");
+	op = started(PROC_MASTER_DELETE, (ProcedureEvent) {.target_enabled = true});
+	is_at(op, STEP_MASTER_DELETE, STAGE_SENDING, "master delete: never disables");
+
+	op = started(PROC_MASTER_DELETE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_CONDITIONS));
+	ends(r, STATUS_FAILED, "8.2.1", "1.2", "master delete: not Disabled, or the fall-back profile");
+	ok(r.effects == (EFFECT_DROP_PACKET | EFFECT_AUDIT | EFFECT_FINISH), "master delete: the EIS believed otherwise, so the card is asked");
+	op = started(PROC_MASTER_DELETE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_WRONG_DATA));
+	ends(r, STATUS_FAILED, "8.4", "4.2", "master delete: refused");
+	ok(!(r.effects & EFFECT_REMOVE_TARGET), "master delete: and nothing removed");
+
+	/* not found: the ISD-P, or what the token is for */
+	for (int i = 0; i < 2; i++)
+	{
+		op = started(PROC_MASTER_DELETE, (ProcedureEvent) {0});
+		r = feed(&op, POR(.sw = i ? SW_NOT_FOUND : SW_REFERENCE_NOT_FOUND));
+		ok(op.step == STEP_AUDIT && op.doubt == STEP_MASTER_DELETE && !(r.effects & EFFECT_REMOVE_TARGET),
+		   "master delete: not found, so the card is asked");
+	}
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_DISABLED));
+	ends(r, STATUS_FAILED, "8.4", "4.2", "master delete: it is still there");
+	ok(!(r.effects & EFFECT_REMOVE_TARGET), "master delete: and stays");
+
+	op = started(PROC_MASTER_DELETE, (ProcedureEvent) {0});
+	(void) feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 2, .por_status = SCP80_CNTR_LOW});
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_MASTER_DELETE, "master delete: outcome unknown, asking");
+	r = feed(&op, POR(.sw = SW_OK));
+	ok((r.effects & EFFECT_REMOVE_TARGET) && r.status == STATUS_SUCCESS, "master delete: done after all");
+	op = started(PROC_MASTER_DELETE, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE, .attempts = 1});
+	ends(r, STATUS_EXPIRED, "1.6", "5.3", "master delete: not answered in time");
+	ok(r.effects & EFFECT_AUDIT, "master delete: so the card is asked");
+}
+
+TEST_SUITE(procedure_settings)
+{
+	static const struct
+	{
+		ProcedureFunction function;
+		ProcedureStep step;
+		unsigned	effects;
+		const char *name;
+	}			settings[] =
+	{
+		{PROC_SET_EMERGENCY_ATTRIBUTE, STEP_SET_EMERGENCY, EFFECT_SET_EMERGENCY, "set emergency"},
+		{PROC_UPDATE_SMSR_ADDRESSING, STEP_ADDRESSING, 0, "addressing"},
+	};
+
+	for (int i = 0; i < 2; i++)
+	{
+		const char *name = settings[i].name;
+		Operation	op = started(settings[i].function, (ProcedureEvent) {0});
+		ProcedureResult r;
+
+		ok(op.step == settings[i].step && op.stage == STAGE_SENDING, "%s: the command is sent", name);
+		r = feed(&op, POR(.sw = SW_OK));
+		ok(r.status == STATUS_SUCCESS && r.effects == (EFFECT_DROP_PACKET | settings[i].effects | EFFECT_FINISH),
+		   "%s: done", name);
+
+		op = started(settings[i].function, (ProcedureEvent) {0});
+		r = feed(&op, POR(.por_status = SCP80_CNTR_LOW));
+		ok(r.effects == EFFECT_RESYNC && op.step == settings[i].step, "%s: may be done twice, so the counter is moved ahead", name);
+		r = feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 2, .por_status = SCP80_CNTR_LOW});
+		ok(r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND) && op.step == settings[i].step, "%s: the answer was lost, set again", name);
+		r = feed(&op, POR(.sw = 0));
+		ok(r.effects == EFFECT_RETRY_LATER, "%s: an answer without a word is none", name);
+		r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE, .attempts = 2});
+		ok(ended(r, STATUS_EXPIRED, "1.6", "5.3") && !(r.effects & EFFECT_AUDIT), "%s: no audit would tell", name);
+
+		op = started(settings[i].function, (ProcedureEvent) {0});
+		r = feed(&op, POR(.sw = SW_REFERENCE_NOT_FOUND));
+		ok(i == 0 ? ended(r, STATUS_FAILED, "8.3.1", "3.9") : ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: not found", name);
+		op = started(settings[i].function, (ProcedureEvent) {0});
+		r = feed(&op, POR(.sw = SW_CONDITIONS));
+		ok(i == 0 ? ended(r, STATUS_FAILED, "8.2.1", "1.2") : ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: refused", name);
+		op = started(settings[i].function, (ProcedureEvent) {0});
+		r = feed(&op, POR(.por_status = SCP80_CNTR_BLOCKED));
+		ok(ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: the counter is blocked", name);
+	}
 }
 
 TEST_SUITE(procedure_ask)

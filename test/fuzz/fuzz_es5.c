@@ -40,6 +40,9 @@ write_command(const Es5Command *c, SmsrWriter *w)
 		case ES5_SET_FALLBACK_ATTRIBUTE:
 			es5_write_set_fallback(w, &c->aid);
 			return true;
+		case ES5_SET_EMERGENCY_ATTRIBUTE:
+			es5_write_set_emergency(w, &c->aid);
+			return true;
 		case ES5_CONFIRM_NOTIFICATION:
 			es5_write_confirm(w, c->sequence);
 			return true;
