@@ -40,6 +40,7 @@ typedef struct Profile
 	uint8_t		pol1;
 	uint8_t		owner;			/* operator, from 0 */
 	bool		fallback;
+	bool		emergency;		/* its attribute; the device never enables it */
 	bool		reachable;		/* whether its network takes the card */
 	bool		has_iccid;
 	uint8_t		iccid[ICCID_LEN];

@@ -37,7 +37,8 @@ const char *const CONTROL_HELP =
 
 static const char *const kinds[] = {
 	"unknown", "create", "enable", "disable", "delete", "get_status",
-	"get_resources", "master_delete", "set_fallback", "update_addressing", "confirm"
+	"get_resources", "master_delete", "set_fallback", "update_addressing", "confirm",
+	"set_emergency"
 };
 static const char *const phases[] = {"idle", "refresh", "attach", "confirm"};
 static const char *const causes[] = {
@@ -110,10 +111,10 @@ describe_card(const Card *card, Text *out)
 		const Profile *p = &card->profiles[i];
 
 		if (p->tar != 0)
-			text_printf(out, "profile=%06X lcs=%02X pol1=%u operator=%u fallback=%s reachable=%s"
+			text_printf(out, "profile=%06X lcs=%02X pol1=%u operator=%u fallback=%s emergency=%s reachable=%s"
 						" memory=%" PRIu32 " msisdn=%" PRIu64 " imsi=%" PRIu64 "\n",
 						p->tar, p->lcs, p->pol1, p->owner, p->fallback ? "yes" : "no",
-						p->reachable ? "yes" : "no", p->memory, p->msisdn, p->imsi);
+						p->emergency ? "yes" : "no", p->reachable ? "yes" : "no", p->memory, p->msisdn, p->imsi);
 	}
 }
 

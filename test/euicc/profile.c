@@ -209,6 +209,22 @@ delete(Card *card, const Es5Command *command, bool master, SmsrWriter *out)
 	return SW_OK;
 }
 
+/* The two attributes exclude each other, and an enabled profile can not get this one. */
+static uint16_t
+set_emergency(Card *card, const Es5Command *command)
+{
+	Profile    *target = find(card, &command->aid);
+
+	if (target == NULL)
+		return SW_REFERENCE_NOT_FOUND;
+	if (target->lcs != ISDP_DISABLED || target->fallback || switching(card))
+		return SW_CONDITIONS;
+	for (int i = 0; i < CARD_PROFILES; i++)
+		card->profiles[i].emergency = false;
+	target->emergency = true;
+	return SW_OK;
+}
+
 static uint16_t
 set_fallback(Card *card, const Es5Command *command)
 {
@@ -218,7 +234,8 @@ set_fallback(Card *card, const Es5Command *command)
 
 	if (target == NULL)
 		return SW_REFERENCE_NOT_FOUND;
-	if ((target->lcs != ISDP_DISABLED && target->lcs != ISDP_ENABLED) || switching(card))
+	if ((target->lcs != ISDP_DISABLED && target->lcs != ISDP_ENABLED) || target->emergency ||
+		switching(card))
 		return SW_CONDITIONS;
 	if (current != NULL && (current->pol1 & POL1_NO_DISABLE))
 		return SW_POL1;
@@ -331,6 +348,8 @@ dispatch(Fleet *fleet, Card *card, const Es5Command *command, uint8_t ins, SmsrW
 			return delete(card, command, true, out);
 		case ES5_SET_FALLBACK_ATTRIBUTE:
 			return set_fallback(card, command);
+		case ES5_SET_EMERGENCY_ATTRIBUTE:
+			return set_emergency(card, command);
 		case ES5_GET_STATUS:
 			return get_status(card, command, out);
 		case ES5_GET_RESOURCES:
@@ -369,7 +388,7 @@ card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 
 		if (last->kind == ES5_GET_STATUS || last->kind == ES5_GET_RESOURCES ||
 			last->kind == ES5_CONFIRM_NOTIFICATION || last->kind == ES5_UPDATE_ADDRESSING ||
-			last->kind == ES5_UNKNOWN)
+			last->kind == ES5_SET_EMERGENCY_ATTRIBUTE || last->kind == ES5_UNKNOWN)
 			continue;
 		if (sw == SW_OK && last->sw == SW_OK && last->kind == entry.kind && last->tar == entry.tar)
 			card->again++;

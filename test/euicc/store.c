@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define CARD_FIELDS		17
-#define PROFILE_FIELDS	10
+#define PROFILE_FIELDS	11
 
 bool
 store_save(Fleet *fleet, const char *path, Text *why)
@@ -29,7 +29,7 @@ store_save(Fleet *fleet, const char *path, Text *why)
 		text_printf(why, "%s: %s", temporary, strerror(errno));
 		return false;
 	}
-	fprintf(file, "smsr-fleet-state 1 %" PRIu64 " %" PRIu32 " %" PRIu64 "\n",
+	fprintf(file, "smsr-fleet-state 2 %" PRIu64 " %" PRIu32 " %" PRIu64 "\n",
 			fleet->config.seed, fleet->config.cards, fleet->config.first);
 	for (uint32_t i = 0; i < fleet->config.cards; i++)
 	{
@@ -49,8 +49,8 @@ store_save(Fleet *fleet, const char *path, Text *why)
 				continue;
 			if (p->has_iccid)
 				iccid_format(p->iccid, iccid);
-			fprintf(file, "profile %u %u %u %u %d %d %s %" PRIu32 " %" PRIu64 " %" PRIu64 "\n",
-					p->tar, p->lcs, p->pol1, p->owner, p->fallback, p->reachable, iccid,
+			fprintf(file, "profile %u %u %u %u %d %d %d %s %" PRIu32 " %" PRIu64 " %" PRIu64 "\n",
+					p->tar, p->lcs, p->pol1, p->owner, p->fallback, p->emergency, p->reachable, iccid,
 					p->memory, p->msisdn, p->imsi);
 		}
 		for (size_t j = 0; j < c->log_count; j++)
@@ -75,14 +75,15 @@ read_profile(const char *line, Profile *p)
 				pol1,
 				owner,
 				fallback,
+				emergency,
 				reachable;
 	char		iccid[ICCID_DIGITS + 1];
 	SmsrError	error;
 	int			end = 0;
 
 	*p = (Profile) {0};
-	if (sscanf(line, "profile %u %u %u %u %u %u %20s %" SCNu32 " %" SCNu64 " %" SCNu64 " %n",
-			   &tar, &lcs, &pol1, &owner, &fallback, &reachable, iccid,
+	if (sscanf(line, "profile %u %u %u %u %u %u %u %20s %" SCNu32 " %" SCNu64 " %" SCNu64 " %n",
+			   &tar, &lcs, &pol1, &owner, &fallback, &emergency, &reachable, iccid,
 			   &p->memory, &p->msisdn, &p->imsi, &end) != PROFILE_FIELDS || line[end] != '\0' ||
 		tar < FIRST_TAR || tar > 0xFFFF || lcs > 0xFF || pol1 > 0xFF || owner >= MAX_OPERATORS)
 		return false;
@@ -94,6 +95,7 @@ read_profile(const char *line, Profile *p)
 	p->pol1 = (uint8_t) pol1;
 	p->owner = (uint8_t) owner;
 	p->fallback = fallback != 0;
+	p->emergency = emergency != 0;
 	p->reachable = reachable != 0;
 	return true;
 }
@@ -199,7 +201,7 @@ read_file(Fleet *fleet, FILE *file, const char *path, bool apply, Text *why)
 
 	rewind(file);
 	if (fgets(line, sizeof line, file) == NULL ||
-		sscanf(line, "smsr-fleet-state 1 %" SCNu64 " %" SCNu32 " %" SCNu64,
+		sscanf(line, "smsr-fleet-state 2 %" SCNu64 " %" SCNu32 " %" SCNu64,
 			   &seed, &cards, &first) != 3)
 	{
 		text_printf(why, "%s: not a state of smsr-fleet", path);

@@ -256,6 +256,11 @@ test_create_delete(void)
 	is((uint64_t) do_delete(0x11), SW_CONDITIONS, "delete the fall-back profile: 6985");
 	is((uint64_t) do_fallback(0x44), SW_REFERENCE_NOT_FOUND, "fall-back for an unknown one: 6A88");
 	do_fallback(0x10);
+	is((uint64_t) do_emergency(0x10), SW_CONDITIONS, "emergency attribute for the enabled fall-back profile: 6985");
+	is((uint64_t) do_emergency(0x44), SW_REFERENCE_NOT_FOUND, "emergency attribute for an unknown one: 6A88");
+	is((uint64_t) do_emergency(0x11), SW_OK, "set emergency attribute");
+	ok(card_profile(card, 0x11)->emergency, "... it has it");
+	is((uint64_t) do_fallback(0x11), SW_CONDITIONS, "fall-back attribute for the emergency profile: 6985");
 	card_profile(card, 0x11)->pol1 = POL1_NO_DELETE;
 	is((uint64_t) do_delete(0x11), SW_POL1, "delete against POL1: 69E1");
 	w = apdu();

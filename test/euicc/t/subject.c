@@ -247,6 +247,16 @@ do_fallback(uint32_t tar)
 }
 
 int
+do_emergency(uint32_t tar)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_set_emergency(&w, &aid);
+	return run(&w);
+}
+
+int
 do_create(uint32_t tar, uint32_t memory)
 {
 	SmsrWriter	w = apdu();
