@@ -632,6 +632,10 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUTO_DELETE), RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
 	STATUS_WITHWARNING, "1.6", "5.3", "the automatic delete was not answered in time"},
+	/* it may have been disabled for this */
+	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"not sent in time; nothing was deleted"},
 	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was done"},

@@ -8,7 +8,7 @@ CREATE VIEW smsr.unknown_outcome AS
 	SELECT o.eid, o.id AS operation_id, o.function, o.step, o.isdp_aid, o.finished_at AS since
 	FROM smsr.operation o JOIN smsr.euicc e ON e.eid = o.eid
 	WHERE o.status = 'EXPIRED' AND o.exclusive AND o.function <> 'audit_eis'
-		AND o.message IS DISTINCT FROM 'not sent in time; nothing was done'
+		AND (o.message LIKE 'not sent in time;%') IS NOT TRUE
 		-- what an audit does not show is not asked
 		AND o.step NOT IN ('addressing', 'set_emergency')
 		AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at);

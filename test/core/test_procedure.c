@@ -372,6 +372,14 @@ TEST_SUITE(procedure_disable_delete)
 	is_at(op, STEP_CONFIRM, STAGE_SENDING, "disable: 05 with the fall-back profile is its success");
 	ends(feed(&op, POR(.sw = SW_OK)), STATUS_SUCCESS, NULL, NULL, "disable: success");
 
+	op = started(PROC_DELETE_PROFILE, (ProcedureEvent) {.target_enabled = true});
+	(void) feed(&op, POR(.sw = SW_OK));
+	(void) feed(&op, NOTE(.type = NOTIFICATION_FALL_BACK));
+	(void) feed(&op, POR(.sw = SW_OK));
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE});
+	ends(r, STATUS_EXPIRED, "1.6", "5.3", "delete: disabled, and no time left");
+	ok(strstr(r.because, "nothing was done") == NULL, "delete: so it is not said that nothing was done");
+
 	op = started(PROC_DISABLE_PROFILE, (ProcedureEvent) {0});
 	(void) feed(&op, POR(.sw = SW_OK));
 	(void) feed(&op, NOTE(.type = NOTIFICATION_CHANGE_SUCCEEDED));
