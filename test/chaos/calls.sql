@@ -37,7 +37,9 @@ CREATE FUNCTION chaos.complete() RETURNS bigint
 		SELECT count(CASE p.state
 			WHEN 'Created' THEN smsr.profile_download_completed(p.eid, p.iccid, 'chaos', chaos.msisdn(p.eid, p.isdp_aid))
 			ELSE smsr.update_subscription_address(p.eid, p.iccid, chaos.msisdn(p.eid, p.isdp_aid)) END)
-		FROM smsr.profile p WHERE p.iccid IS NOT NULL AND (p.state = 'Created' OR p.msisdn IS NULL)
+		-- in the order in which everybody locks
+		FROM (SELECT * FROM smsr.profile p WHERE p.iccid IS NOT NULL AND (p.state = 'Created' OR p.msisdn IS NULL)
+			ORDER BY p.eid) p
 	$$;
 
 -- Call n: the operation's id, NULL if there was nothing to call for.

@@ -370,8 +370,8 @@ invariants() {
 	none "SELECT eid, count(*) FROM smsr.profile WHERE state = 'Enabled' GROUP BY 1 HAVING count(*) <> 1
 		UNION ALL SELECT eid, 0 FROM smsr.euicc e WHERE NOT EXISTS (SELECT FROM smsr.profile p WHERE p.eid = e.eid AND p.state = 'Enabled')" \
 		'each card has one enabled profile'
-	# Or that another call's packet had done, which came late; or, of a disable,
-	# that a fall-back had, in between.
+	# Or that another call's packet had done, which came late, or an earlier one,
+	# as an audit showed; or, of a disable, that a fall-back had, in between.
 	none "WITH done AS (SELECT m.eid, m.operation_id, o.status, x.kind, x.tar FROM chaos.executed x
 			JOIN smsr.message m ON m.eid = x.eid AND m.cntr = x.cntr AND m.direction = 'out'
 			JOIN smsr.operation o ON o.eid = m.eid AND o.id = m.operation_id
@@ -386,6 +386,8 @@ invariants() {
 							ELSE replace(o.function, '_profile', '') END
 						-- POL1 took it when it was disabled
 						OR (o.function = 'delete_profile' AND d.kind = 'disable')))
+			AND NOT (o.function = 'set_fallback_attribute' AND EXISTS (SELECT FROM smsr.message m
+				WHERE m.eid = o.eid AND m.operation_id = o.id AND m.direction = 'in' AND m.step = 'audit' AND m.outcome = 'answer'))
 			AND NOT (o.function = 'disable_profile' AND EXISTS (SELECT FROM smsr.message m
 				WHERE m.eid = o.eid AND m.operation_id = o.id AND m.direction = 'in' AND m.detail LIKE 'type 5,%'))" \
 		'no operation succeeded that the card did not carry out'
