@@ -214,6 +214,13 @@ UPDATE octets SET iccid = NULL, aid = '\xa0000005591010ffffffff890000100000';
 SELECT count(*) FROM copied;
 
 --
+-- smallest and largest
+--
+SELECT min(e), max(e) FROM unnest('{89001012012341234012345678901224,89049032001000000100000000000350}'::smsr.eid[]) AS e;
+SELECT min(i), max(i) FROM unnest('{8949070000000000003,89490700000000000029,8901000000000000000}'::smsr.iccid[]) AS i;
+SELECT max(e) FROM unnest('{}'::smsr.eid[]) AS e;
+
+--
 -- POL2
 --
 SELECT rules, smsr.pol2_ok(rules::text[])

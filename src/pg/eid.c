@@ -25,6 +25,8 @@ PG_FUNCTION_INFO_V1(smsr_eid_le);
 PG_FUNCTION_INFO_V1(smsr_eid_gt);
 PG_FUNCTION_INFO_V1(smsr_eid_ge);
 PG_FUNCTION_INFO_V1(smsr_eid_cmp);
+PG_FUNCTION_INFO_V1(smsr_eid_smaller);
+PG_FUNCTION_INFO_V1(smsr_eid_larger);
 PG_FUNCTION_INFO_V1(smsr_eid_sortsupport);
 PG_FUNCTION_INFO_V1(smsr_hash_eid);
 PG_FUNCTION_INFO_V1(smsr_hash_eid_extended);
@@ -164,6 +166,24 @@ Datum
 smsr_eid_cmp(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT32(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+}
+
+Datum
+smsr_eid_smaller(PG_FUNCTION_ARGS)
+{
+	Datum		a = PG_GETARG_DATUM(0);
+	Datum		b = PG_GETARG_DATUM(1);
+
+	PG_RETURN_DATUM(compare(a, b) < 0 ? a : b);
+}
+
+Datum
+smsr_eid_larger(PG_FUNCTION_ARGS)
+{
+	Datum		a = PG_GETARG_DATUM(0);
+	Datum		b = PG_GETARG_DATUM(1);
+
+	PG_RETURN_DATUM(compare(a, b) > 0 ? a : b);
 }
 
 /* No abbreviated keys: the first 18 digits are alike within a product. */

@@ -24,6 +24,8 @@ PG_FUNCTION_INFO_V1(smsr_iccid_le);
 PG_FUNCTION_INFO_V1(smsr_iccid_gt);
 PG_FUNCTION_INFO_V1(smsr_iccid_ge);
 PG_FUNCTION_INFO_V1(smsr_iccid_cmp);
+PG_FUNCTION_INFO_V1(smsr_iccid_smaller);
+PG_FUNCTION_INFO_V1(smsr_iccid_larger);
 PG_FUNCTION_INFO_V1(smsr_iccid_sortsupport);
 PG_FUNCTION_INFO_V1(smsr_hash_iccid);
 PG_FUNCTION_INFO_V1(smsr_hash_iccid_extended);
@@ -163,6 +165,24 @@ Datum
 smsr_iccid_cmp(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT32(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+}
+
+Datum
+smsr_iccid_smaller(PG_FUNCTION_ARGS)
+{
+	Datum		a = PG_GETARG_DATUM(0);
+	Datum		b = PG_GETARG_DATUM(1);
+
+	PG_RETURN_DATUM(compare(a, b) < 0 ? a : b);
+}
+
+Datum
+smsr_iccid_larger(PG_FUNCTION_ARGS)
+{
+	Datum		a = PG_GETARG_DATUM(0);
+	Datum		b = PG_GETARG_DATUM(1);
+
+	PG_RETURN_DATUM(compare(a, b) > 0 ? a : b);
 }
 
 Datum

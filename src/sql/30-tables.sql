@@ -214,8 +214,10 @@ CREATE TABLE smsr.message (
 	script bytea
 ) PARTITION BY RANGE (at);
 CREATE TABLE smsr.message_default PARTITION OF smsr.message DEFAULT;
-CREATE INDEX message_eid ON smsr.message (eid, at);
-CREATE INDEX message_at ON smsr.message USING brin (at);
+-- Indexes are each partition's own: one on the parent would be there before a
+-- restore creates that of the partition.
+CREATE INDEX message_default_eid ON smsr.message_default (eid, at);
+CREATE INDEX message_default_at ON smsr.message_default USING brin (at);
 COMMENT ON TABLE smsr.message IS 'Every short message and packet, sent or received, with what became of it; only ever inserted into';
 COMMENT ON TABLE smsr.message_default IS 'Messages of a time for which no partition was made';
 COMMENT ON COLUMN smsr.message.script IS 'The secured data in the clear: what was asked of the card, or what it answered';

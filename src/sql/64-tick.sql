@@ -52,14 +52,18 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 	AS $$
 	DECLARE
 		month date;
+		name text;
 		made int := 0;
 	BEGIN
 		FOR month IN SELECT generate_series(date_trunc('month', now()) + interval '1 month',
 			date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month')::date
 		LOOP
-			IF to_regclass(format('smsr.message_%s', to_char(month, 'YYYYMM'))) IS NULL THEN
+			name := 'message_' || to_char(month, 'YYYYMM');
+			IF to_regclass(format('smsr.%I', name)) IS NULL THEN
 				EXECUTE format('CREATE TABLE smsr.%I PARTITION OF smsr.message FOR VALUES FROM (%L) TO (%L)',
-					'message_' || to_char(month, 'YYYYMM'), month, (month + interval '1 month')::date);
+					name, month, (month + interval '1 month')::date);
+				EXECUTE format('CREATE INDEX ON smsr.%I (eid, at)', name);
+				EXECUTE format('CREATE INDEX ON smsr.%I USING brin (at)', name);
 				made := made + 1;
 			END IF;
 		END LOOP;

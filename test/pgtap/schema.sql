@@ -89,6 +89,10 @@ INSERT INTO for_everybody VALUES
 	('smsr.eid_hash(smsr.eid)'),
 	('smsr.iccid_luhn_ok(smsr.iccid)'),
 	('smsr.isdp_aid(integer)'),
+	('max(smsr.eid)'),
+	('max(smsr.iccid)'),
+	('min(smsr.eid)'),
+	('min(smsr.iccid)'),
 	('smsr.version()');
 
 SELECT is_empty($$
