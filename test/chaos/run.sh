@@ -395,7 +395,8 @@ invariants() {
 			JOIN smsr.message m ON m.eid = o.eid AND m.operation_id = o.id AND m.direction = 'out'
 			JOIN chaos.executed x ON x.eid = m.eid AND x.cntr = m.cntr AND x.sw = '9000'
 		WHERE (o.status = 'FAILED' AND m.step IN ('create', 'delete', 'set_fallback') AND x.kind = m.step)
-			OR (o.status = 'EXPIRED' AND o.message ~ 'nothing was (done|sent)' AND x.kind NOT IN ('confirm', 'get_status', 'get_resources'))" \
+			OR (o.status = 'EXPIRED' AND o.message ~ 'nothing was (done|sent)' AND x.kind NOT IN ('confirm', 'get_status', 'get_resources'))
+			OR (o.status = 'EXPIRED' AND o.message ~ 'nothing was deleted' AND x.kind = 'delete')" \
 		'none was given up as not done that the card did'
 	local delivered
 	delivered=$(fleet_ctl stats | sed -n 's/^mo_delivered=//p')
