@@ -207,6 +207,24 @@ SELECT card.operation(smsr.update_subscription_address(card.eid(), card.iccid(1)
 UPDATE smsr.outbound SET due_at = now();
 SELECT * FROM card.take();
 
+-- ---- nobody answers: is the card where the EIS has it? ----
+
+SELECT card.reset();
+SELECT smsr.audit_eis(card.eid()) AS op \gset
+CREATE FUNCTION card.once_more() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM card.take();
+	PERFORM smsr.sms_submitted((card.last(1)).sms_ids, '{s1}');
+	UPDATE smsr.outbound SET due_at = now();
+	RETURN (SELECT format('%s times, counter %s, next to %s', attempts, cntr, destination) FROM smsr.outbound);
+END $$;
+SELECT card.once_more() FROM generate_series(1, 7);
+SELECT count(DISTINCT packet) FROM card.received;
+SELECT card.audit(ARRAY[card.isdp('10', '1F', true), card.isdp('11', '3F')]);
+SELECT card.operation(:op);
+SELECT * FROM card.profiles WHERE card = 1;
+DROP FUNCTION card.once_more;
+
 -- ---- one card's trouble is not another's ----
 
 SELECT card.reset();

@@ -137,6 +137,29 @@ SELECT card.audit(ARRAY[card.isdp('10', '1F', true), card.isdp('11', '3F')]);
 SELECT card.notify(5, 2, '10', '49000009000010');
 SELECT * FROM card.take();
 
+-- a disable has been sent since; 02 may be a card's word for it, but this is the enable's, and stays unconfirmed
+SELECT card.reset();
+SELECT card.enabled(2, 1);
+SELECT smsr.enable_profile(card.eid(), card.iccid(1), validity => '1 hour') AS op \gset
+SELECT * FROM card.take();
+SELECT card.answer();
+SELECT smsr.disable_profile(card.eid(), card.iccid(2)) AS other \gset
+UPDATE smsr.operation SET expires_at = now() WHERE id = :op;
+SELECT smsr.tick();
+SELECT function, stage FROM smsr.operation WHERE status IS NULL ORDER BY stage;
+SELECT * FROM card.take();
+UPDATE smsr.operation SET expires_at = now() WHERE function = 'audit_eis';
+SELECT smsr.tick();
+SELECT card.operation(:op), card.operation(:other);
+SELECT * FROM card.take();
+SELECT card.notify(2, 2, '10', '49000009000010');
+SELECT outcome, detail FROM card.messages WHERE direction = 'in' AND detail LIKE 'type 2, sequence 2%';
+SELECT card.operation(:other);
+SELECT function, status FROM smsr.operation WHERE function = 'confirm_notification';
+-- what the card is asked to do once more when it is back
+SELECT card.notify(3, 3, '11', '49000009000011');
+SELECT card.operation(:other);
+
 -- ---- notifications that are none ----
 
 SELECT card.reset();
