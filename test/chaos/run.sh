@@ -213,7 +213,7 @@ fair='loss=0 duplicate=0 reorder=0 delay=0-0 bit_error=0 refuse=0 refuse_with=mi
 tell_fleet() { fleet_ctl "$@" >/dev/null 2>&1 || true; }
 
 trouble() {
-	local card=$((1 + RANDOM % CARDS)) n=$((RANDOM % 2)) what=$((RANDOM % 20)) weather=$((RANDOM % ${#weathers[@]}))
+	local card=$((1 + RANDOM % CARDS)) n=$((RANDOM % 2)) what=$((RANDOM % 21)) weather=$((RANDOM % ${#weathers[@]}))
 	# shellcheck disable=SC2086
 	if ((RANDOM % 3 == 0)); then
 		tell_fleet faults $fair ${weathers[weather]}
@@ -273,6 +273,13 @@ trouble() {
 		18)
 			count 'card registers anew'
 			tell_fleet attach "$card"
+			;;
+		20)
+			count 'KEK gone for a while'
+			as_owner mv "$work/kek" "$work/kek.away"
+			server_crash
+			sleep 1.5
+			as_owner mv "$work/kek.away" "$work/kek"
 			;;
 		19)
 			count 'gateway held for longer than its lease'
@@ -419,10 +426,13 @@ sql "SELECT smsr.register_inbox()" >/dev/null
 sql "INSERT INTO smsr.route (mno_id, gateway) VALUES ('1.3.6.1.4.1.99999.3', 'second-north'), ('1.3.6.1.4.1.99999.4', 'second-south')"
 psql -Xq -v ON_ERROR_STOP=1 -f test/chaos/calls.sql
 
+RANDOM=$SEED
+# what an SM-SR before this one has used
+for ((i = 5; i <= CARDS; i += 5)); do fleet_ctl counter "$i" $((RANDOM * (RANDOM % 9))) >/dev/null; done
+for ((i = 3; i <= CARDS; i += 7)); do tell_fleet pol1 "$i" 000011 4; done
 gateway_start 0 ''
 gateway_start 1 second-
 : >"$logs/answered"
-RANDOM=$SEED
 for ((i = 1; i <= LOADS; i++)); do
 	load "$i" "$LOADS" &
 	# shellcheck disable=SC2064
@@ -471,7 +481,7 @@ testimony
 none "$differences" 'after an audit of all the EIS is the truth of all cards'
 none "SELECT eid, operation_id, function, since FROM smsr.unknown_outcome" 'and no outcome is unknown any more'
 invariants
-if grep -v -E 'terminating connection|the database system is|server closed|canceling statement' "$logs/postgres.log" |
+if grep -v -E 'terminating connection|the database system is|server closed|canceling statement|KEK|key encryption key' "$logs/postgres.log" |
 	grep -E 'ERROR|PANIC|TRAP' >"$work/errors"; then
 	ok 0 'the server reported no error'
 	sort "$work/errors" | uniq -c | head -n 10 | sed 's/^/# /'
