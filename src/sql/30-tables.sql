@@ -140,6 +140,7 @@ CREATE UNIQUE INDEX operation_one_running ON smsr.operation (eid)
 	WHERE status IS NULL AND exclusive AND stage <> 'waiting';
 CREATE UNIQUE INDEX operation_call_id ON smsr.operation (eid, requester_id, call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE status IS NULL;
+CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waiting';
 CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';

@@ -2,54 +2,53 @@
 -- smsr.request() is set-based, the functions for people call it with arrays of one.
 
 CREATE FUNCTION smsr.requester() RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT coalesce((SELECT p.oid FROM smsr.party p WHERE p.role_name = current_user),
-			smsr.setting('smsr_id'))
-	$$;
+	BEGIN
+		RETURN (SELECT coalesce((SELECT p.oid FROM smsr.party p WHERE p.role_name = current_user),
+				smsr.setting('smsr_id')));
+	END $$;
 COMMENT ON FUNCTION smsr.requester() IS 'OID of the party that calls: the one bound to the role in force, else this SM-SR itself';
 
 CREATE FUNCTION smsr.setting_seconds(name text) RETURNS double precision
-	LANGUAGE sql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$ SELECT extract(epoch FROM smsr.setting(name)::interval)::double precision $$;
+	AS $$
+	BEGIN
+		RETURN (SELECT extract(epoch FROM smsr.setting(name)::interval)::double precision);
+	END $$;
 COMMENT ON FUNCTION smsr.setting_seconds(text) IS 'A parameter of this extension that is a time, in seconds, whatever unit it is written in';
 
 CREATE FUNCTION smsr.retry_interval(attempts int) RETURNS interval
-	LANGUAGE sql VOLATILE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-		SELECT make_interval(secs => least(
-				smsr.setting_seconds('retry_initial') * power(2, least(greatest(attempts - 1, 0), 20)),
-				smsr.setting_seconds('retry_max'))
-			* (0.9 + random() * 0.2))
-	$$;
+	AS 'MODULE_PATHNAME', 'smsr_retry_interval'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION smsr.retry_interval(int) IS 'How long to wait for an answer after so many sendings: doubling, bounded, with a tenth of jitter either way';
 
 CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT CASE function
-			WHEN 'create_isdp' THEN '\x0100'::bytea
-			WHEN 'enable_profile' THEN '\x0200'::bytea
-			WHEN 'disable_profile' THEN '\x0300'::bytea
-			WHEN 'delete_profile' THEN '\x0400'::bytea
-			WHEN 'audit_eis' THEN '\x0500'::bytea
-			WHEN 'master_delete' THEN '\x0600'::bytea
-			WHEN 'set_fallback_attribute' THEN '\x0700'::bytea
-			-- functions of the SM-SR alone have no code of SGP.02's: FF and one of ours
-			WHEN 'profile_download_completed' THEN '\xff01'::bytea
-			WHEN 'update_policy_rules' THEN '\xff02'::bytea
-			WHEN 'update_subscription_address' THEN '\xff03'::bytea
-			WHEN 'register_eis' THEN '\xff04'::bytea
-			-- nor have these, as far as is known
-			WHEN 'update_smsr_addressing' THEN '\xff05'::bytea
-			WHEN 'set_emergency_profile_attribute' THEN '\xff06'::bytea
-			ELSE '\xffff'::bytea
-		END
-	$$;
+	BEGIN
+		RETURN (SELECT CASE function
+				WHEN 'create_isdp' THEN '\x0100'::bytea
+				WHEN 'enable_profile' THEN '\x0200'::bytea
+				WHEN 'disable_profile' THEN '\x0300'::bytea
+				WHEN 'delete_profile' THEN '\x0400'::bytea
+				WHEN 'audit_eis' THEN '\x0500'::bytea
+				WHEN 'master_delete' THEN '\x0600'::bytea
+				WHEN 'set_fallback_attribute' THEN '\x0700'::bytea
+				-- functions of the SM-SR alone have no code of SGP.02's: FF and one of ours
+				WHEN 'profile_download_completed' THEN '\xff01'::bytea
+				WHEN 'update_policy_rules' THEN '\xff02'::bytea
+				WHEN 'update_subscription_address' THEN '\xff03'::bytea
+				WHEN 'register_eis' THEN '\xff04'::bytea
+				-- nor have these, as far as is known
+				WHEN 'update_smsr_addressing' THEN '\xff05'::bytea
+				WHEN 'set_emergency_profile_attribute' THEN '\xff06'::bytea
+				ELSE '\xffff'::bytea
+			END);
+	END $$;
 COMMENT ON FUNCTION smsr.operation_type(text) IS 'OperationType of an audit trail record (SGP.02 Annex E); FFxx for functions that have none there';
 
 CREATE TYPE smsr.refusal AS (
@@ -72,22 +71,23 @@ COMMENT ON FUNCTION smsr.judge(text, text, boolean, text[], text, text[], bigint
 -- Of one candidate more than there are AIDs in use, one is free.  An AID whose
 -- create or delete is in doubt may still be on the card.
 CREATE FUNCTION smsr.free_isdp_aid(p_eid smsr.eid) RETURNS smsr.aid
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		WITH used AS MATERIALIZED (
-			SELECT p.isdp_aid FROM smsr.profile p WHERE p.eid = p_eid
-			UNION
-			SELECT o.isdp_aid FROM smsr.operation o
-			WHERE o.eid = p_eid AND o.isdp_aid IS NOT NULL AND (o.status IS NULL OR o.status = 'EXPIRED')
-		)
-		SELECT c.isdp_aid
-		FROM (SELECT smsr.isdp_aid(t::int) AS isdp_aid
-			FROM generate_series(16, least(65535, 16 + (SELECT count(*) FROM used))) t) c
-		WHERE c.isdp_aid NOT IN (SELECT u.isdp_aid FROM used u)
-		ORDER BY c.isdp_aid
-		LIMIT 1
-	$$;
+	BEGIN
+		RETURN (WITH used AS MATERIALIZED (
+				SELECT p.isdp_aid FROM smsr.profile p WHERE p.eid = p_eid
+				UNION
+				SELECT o.isdp_aid FROM smsr.operation o
+				WHERE o.eid = p_eid AND o.isdp_aid IS NOT NULL AND (o.status IS NULL OR o.status = 'EXPIRED')
+			)
+			SELECT c.isdp_aid
+			FROM (SELECT smsr.isdp_aid(t::int) AS isdp_aid
+				FROM generate_series(16, least(65535, 16 + (SELECT count(*) FROM used))) t) c
+			WHERE c.isdp_aid NOT IN (SELECT u.isdp_aid FROM used u)
+			ORDER BY c.isdp_aid
+			LIMIT 1);
+	END $$;
 COMMENT ON FUNCTION smsr.free_isdp_aid(smsr.eid) IS 'The first ISD-P AID (SGP.02 Annex H) that is neither in the EIS nor left in doubt by an operation';
 
 CREATE FUNCTION smsr.validity(requested interval) RETURNS interval
@@ -107,9 +107,12 @@ CREATE FUNCTION smsr.validity(requested interval) RETURNS interval
 COMMENT ON FUNCTION smsr.validity(interval) IS 'The validity period of a call: what was asked, checked, or smsr.default_validity';
 
 CREATE FUNCTION smsr.ring() RETURNS void
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$ SELECT pg_notify('smsr_sms', '') $$;
+	AS $$
+	BEGIN
+		PERFORM pg_notify('smsr_sms', '');
+	END $$;
 COMMENT ON FUNCTION smsr.ring() IS 'The doorbell: gateways that listen on smsr_sms look at the queue sooner; the queue is the truth';
 
 CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,

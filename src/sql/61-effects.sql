@@ -3,13 +3,14 @@
 
 CREATE FUNCTION smsr.tell(p_eid smsr.eid, p_party text, p_kind text, p_iccid smsr.iccid, p_operation bigint)
 	RETURNS void
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	BEGIN
 		INSERT INTO smsr.notice (party_id, eid, kind, iccid, operation_id)
 		SELECT p_party, p_eid, p_kind, p_iccid, p_operation
-		WHERE p_party IS NOT NULL
-	$$;
+		WHERE p_party IS NOT NULL;
+	END $$;
 COMMENT ON FUNCTION smsr.tell(smsr.eid, text, text, smsr.iccid, bigint) IS 'Queue a notice for a party, in this transaction';
 
 -- The one place where the EIS learns which profile is enabled.
@@ -154,9 +155,10 @@ COMMENT ON FUNCTION smsr.follow_audit(smsr.eid, bytea, bigint)
 	IS 'Make the EIS say what an audit''s answer says: states, fall-back attribute, memory; ISD-Ps unknown to the EIS appear without an ICCID. Returns the ISD-P that is not the enabled one any more, or NULL';
 
 CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome text, p_detail text) RETURNS void
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	BEGIN
 		WITH gone AS (
 			DELETE FROM smsr.outbound o WHERE o.eid = p_eid AND o.operation_id = p_operation RETURNING *
 		)
@@ -164,14 +166,15 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 			outcome, detail, sent_at, octets, script)
 		SELECT 'out', g.eid, g.operation_id, g.step, g.destination, g.gateway, g.attempts, g.cntr,
 			CASE WHEN g.attempts = 0 THEN 'not sent' ELSE p_outcome END, p_detail, g.sent_at, g.packet, g.script
-		FROM gone g
-	$$;
+		FROM gone g;
+	END $$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
 
 CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS void
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	BEGIN
 		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
 		SELECT o.eid, o.id, o.step, e.isdr_aid,
 			smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
@@ -180,8 +183,8 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 		FROM smsr.operation o
 			JOIN smsr.euicc e ON e.eid = o.eid
 			LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'
-		WHERE o.eid = p_eid AND o.id = p_operation
-	$$;
+		WHERE o.eid = p_eid AND o.id = p_operation;
+	END $$;
 COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint)
 	IS 'Queue the command of an operation''s step; it is sealed when a gateway claims it. Held while nobody knows where the card is';
 

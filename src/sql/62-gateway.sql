@@ -1,10 +1,12 @@
 -- The gateway's whole vocabulary, outgoing half.  SECURITY DEFINER: a gateway's
--- role may call these functions and read nothing.
+-- role may call these functions and read nothing.  No sequential scans: a queue
+-- is empty when its statistics are taken and full when it is claimed from.
 
 CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DEFAULT '30 s')
 	RETURNS TABLE (sms_id bigint, eid smsr.eid, destination text, tp_pid int, tp_dcs int, tp_ud bytea, validity interval)
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	SET work_mem = '32MB'
 	AS $$
 	#variable_conflict use_column
@@ -42,7 +44,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			LIMIT max_messages
 		), fresh AS MATERIALIZED (
 			-- a counter is one per key set: of two new packets to one card, one waits for the next claim
-			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.destination, d.due_at, d.expires_at, d.script, k.sd_aid, k.kvn
+			SELECT DISTINCT ON (d.eid) d AS queued, d.id, d.eid, d.script, k.sd_aid, k.kvn
 			FROM due d
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
 					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80' AND k.state = 'active'
@@ -56,8 +58,8 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		), unsendable AS (
 			-- out of the way of the others, and visible
 			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
-			FROM due d
-			WHERE o.id = d.id AND d.packet IS NULL AND NOT EXISTS (SELECT FROM fresh f WHERE f.eid = d.eid)
+			WHERE o.id = ANY (ARRAY(SELECT d.id FROM due d
+				WHERE d.packet IS NULL AND d.eid NOT IN (SELECT f.eid FROM fresh f)))
 			RETURNING o.eid, o.operation_id, o.step, o.destination, o.script
 		), explained AS (
 			INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
@@ -70,34 +72,37 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			UPDATE smsr.keyset k SET counter = k.counter + 1
 			FROM fresh f
 			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
-			RETURNING f.id, k.eid, f.destination, f.due_at, f.expires_at, 0 AS have, k.kvn, k.counter AS cntr,
+			RETURNING f.queued, 0 AS have, k.kvn, k.counter AS cntr,
 				smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
 					'\x000001', k.counter, f.script) AS packet
 		), ready AS (
 			SELECT * FROM counted
 			UNION ALL
 			-- of a packet that was taken in part the rest, else all of it again
-			SELECT d.id, d.eid, d.destination, d.due_at, d.expires_at,
-				CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END,
-				d.kvn, d.cntr, d.packet
+			SELECT d, CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END, d.kvn, d.cntr, d.packet
 			FROM due d WHERE d.packet IS NOT NULL
 		), counted_out AS (
 			SELECT r.*, smsr.sms_segment_count(length(r.packet)) AS parts
 			FROM ready r
 		), taken AS MATERIALIZED (
-			SELECT c.*, sum(c.parts) OVER (ORDER BY c.due_at, c.id) <= max_messages AS fits
+			SELECT (c.queued).*, c.have, c.kvn AS new_kvn, c.cntr AS new_cntr, c.packet AS new_packet, c.parts,
+				sum(c.parts) OVER (ORDER BY (c.queued).due_at, (c.queued).id) <= max_messages AS fits
 			FROM counted_out c
 		), leased AS (
-			UPDATE smsr.outbound o SET kvn = t.kvn, cntr = t.cntr, packet = t.packet,
-				segments = t.parts, accepted = t.have,
-				gateway = CASE WHEN t.fits THEN claim_sms.gateway ELSE o.gateway END,
-				attempts = o.attempts + t.fits::int,
-				due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END
+			-- an update, row by row over the primary key: a join would be planned by what
+			-- the statistics say of a queue, and those are of another hour
+			INSERT INTO smsr.outbound AS o (id, eid, operation_id, step, due_at, expires_at, gateway, attempts, accepted,
+				segments, sd_aid, kvn, cntr, script, packet)
+			SELECT t.id, t.eid, t.operation_id, t.step, CASE WHEN t.fits THEN now() + lease ELSE t.due_at END, t.expires_at,
+				CASE WHEN t.fits THEN claim_sms.gateway ELSE t.gateway END, t.attempts + t.fits::int, t.have,
+				t.parts, t.sd_aid, t.new_kvn, t.new_cntr, t.script, t.new_packet
 			FROM taken t
-			WHERE o.id = t.id
+			ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, gateway = excluded.gateway, attempts = excluded.attempts,
+				accepted = excluded.accepted, segments = excluded.segments, kvn = excluded.kvn, cntr = excluded.cntr,
+				packet = excluded.packet
 		)
 		SELECT (t.id << 5) | (s.n - 1), t.eid, t.destination, pid, dcs, s.part, greatest(t.expires_at - now(), interval '0')
-		FROM taken t CROSS JOIN LATERAL smsr.sms_segments(t.packet, 112, ((t.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
+		FROM taken t CROSS JOIN LATERAL smsr.sms_segments(t.new_packet, 112, ((t.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
 		WHERE t.fits AND (t.have >> (s.n - 1)::int) & 1 = 0
 		ORDER BY t.due_at, t.id, s.n;
 	END $$;
@@ -107,6 +112,7 @@ COMMENT ON FUNCTION smsr.claim_sms(text, int, interval)
 CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	BEGIN
 		IF cardinality(sms_ids) IS DISTINCT FROM cardinality(smsc_ids) THEN
@@ -114,20 +120,20 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
 		-- every writer takes these rows in the order of their ids
-		PERFORM FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) ORDER BY o.id FOR UPDATE;
+		PERFORM FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) ORDER BY o.id FOR UPDATE;
 		UPDATE smsr.outbound o SET accepted = o.accepted | s.bits, smsc_id = s.smsc_id,
 				sent_at = coalesce(o.sent_at, clock_timestamp()),
 				due_at = CASE WHEN o.accepted | s.bits = (1 << o.segments) - 1
 					THEN now() + smsr.retry_interval(o.attempts) ELSE o.due_at END
 			FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
 				FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
-			WHERE o.id = s.id;
+			WHERE o.id = s.id AND o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i));
 		-- a card that does not answer may be on another profile than the EIS has it,
 		-- after a fall-back that was not heard or a restore: the same octets there too
-		IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.attempts >= 3) THEN
+		IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) AND o.attempts >= 3) THEN
 			UPDATE smsr.outbound o SET destination = a.msisdn, mno_id = a.mno_id
 				FROM smsr.profile a
-				WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.attempts >= 3
+				WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) AND o.attempts >= 3
 					AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND a.eid = o.eid
 					AND a.isdp_aid = (SELECT n.aids[1 + (o.attempts - 2) % cardinality(n.aids)]
 						FROM (SELECT array_agg(p.isdp_aid ORDER BY p.state = 'Enabled' DESC, p.isdp_aid) AS aids
@@ -140,6 +146,7 @@ COMMENT ON FUNCTION smsr.sms_submitted(bigint[], text[]) IS 'The SMSC accepted t
 CREATE FUNCTION smsr.sms_refused(sms_id bigint, reason text, temporary boolean) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	DECLARE
 		o smsr.outbound;
@@ -176,6 +183,7 @@ COMMENT ON FUNCTION smsr.sms_refused(bigint, text, boolean) IS 'The SMSC would n
 CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	DECLARE
 		n int;
@@ -183,10 +191,10 @@ CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
 		IF sms_ids IS NULL THEN
 			RAISE EXCEPTION 'sms_ids must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
-		PERFORM FROM smsr.outbound o WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) ORDER BY o.id FOR UPDATE;
+		PERFORM FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) ORDER BY o.id FOR UPDATE;
 		-- once: an attempt that was handed back or refused is not counted any more
 		UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0), gateway = NULL
-			WHERE o.id IN (SELECT i >> 5 FROM unnest(sms_ids) i) AND o.accepted = 0 AND o.gateway IS NOT NULL;
+			WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) AND o.accepted = 0 AND o.gateway IS NOT NULL;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		RETURN n;
 	END $$;
@@ -195,6 +203,7 @@ COMMENT ON FUNCTION smsr.release_sms(bigint[]) IS 'Hand back messages that were 
 CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	DECLARE
 		o smsr.outbound;

@@ -4,13 +4,14 @@
 CREATE FUNCTION smsr.record_in(p_originator text, p_octets bytea, p_outcome text, p_detail text,
 		p_eid smsr.eid DEFAULT NULL, p_operation bigint DEFAULT NULL, p_step text DEFAULT NULL,
 		p_cntr bigint DEFAULT NULL, p_script bytea DEFAULT NULL) RETURNS text
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	BEGIN
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, cntr, outcome, detail, octets, script)
-		VALUES ('in', p_eid, p_operation, p_step, p_originator, p_cntr, p_outcome, p_detail, p_octets, p_script)
-		RETURNING outcome
-	$$;
+		VALUES ('in', p_eid, p_operation, p_step, p_originator, p_cntr, p_outcome, p_detail, p_octets, p_script);
+		RETURN p_outcome;
+	END $$;
 COMMENT ON FUNCTION smsr.record_in(text, bytea, text, text, smsr.eid, bigint, text, bigint, bytea) IS 'Keep a received message with what became of it; returns that';
 
 -- Which eUICCs a message may be of; only its keys will tell.  Those that have
@@ -202,23 +203,25 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 COMMENT ON FUNCTION smsr.receive_notification(text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
 
 CREATE FUNCTION smsr.awaits(op smsr.operation, p_type int, p_named smsr.aid) RETURNS boolean
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT 'spontaneous' <> ALL (r.effects)
-		FROM smsr.procedure(op.function, op.step, op.stage, op.doubt, op.failed, op.warned, 'notification',
-			notification_type => p_type, names_target => p_named = op.isdp_aid) r
-	$$;
+	BEGIN
+		RETURN (SELECT 'spontaneous' <> ALL (r.effects)
+			FROM smsr.procedure(op.function, op.step, op.stage, op.doubt, op.failed, op.warned, 'notification',
+				notification_type => p_type, names_target => p_named = op.isdp_aid) r);
+	END $$;
 COMMENT ON FUNCTION smsr.awaits(smsr.operation, int, smsr.aid) IS 'Whether a notification is what an operation waits for, not news of something else';
 
 -- A notification has no counter: whoever has heard one can send it again, much later.
 CREATE FUNCTION smsr.heard_before(p_eid smsr.eid, p_data bytea) RETURNS boolean
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT EXISTS (SELECT FROM smsr.message m
-			WHERE m.eid = p_eid AND m.direction = 'in' AND m.outcome = 'notification' AND m.script = p_data)
-	$$;
+	BEGIN
+		RETURN (SELECT EXISTS (SELECT FROM smsr.message m
+				WHERE m.eid = p_eid AND m.direction = 'in' AND m.outcome = 'notification' AND m.script = p_data));
+	END $$;
 COMMENT ON FUNCTION smsr.heard_before(smsr.eid, bytea) IS 'Whether this very notification, sequence number and all, was processed before';
 
 CREATE FUNCTION smsr.confirm_again(p_eid smsr.eid, p_sequence int) RETURNS text
@@ -242,11 +245,12 @@ COMMENT ON FUNCTION smsr.confirm_again(smsr.eid, int) IS 'Confirm a notification
 -- Numbers wrap, and start anew when a card is reset, so only a small step back
 -- within a day is taken for the network's doing.
 CREATE FUNCTION smsr.overtaken(p_sequence int, p_last int, p_last_at timestamptz) RETURNS boolean
-	LANGUAGE sql STABLE PARALLEL SAFE
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT coalesce((p_last - p_sequence) & 65535 BETWEEN 1 AND 16 AND p_last_at > now() - interval '1 day', false)
-	$$;
+	BEGIN
+		RETURN (SELECT coalesce((p_last - p_sequence) & 65535 BETWEEN 1 AND 16 AND p_last_at > now() - interval '1 day', false));
+	END $$;
 COMMENT ON FUNCTION smsr.overtaken(int, int, timestamptz) IS 'Whether a notification is older than the last one that was processed: the network brought them out of order';
 
 -- SGP.02: after the validity period of the function that caused it, a success
@@ -254,25 +258,26 @@ COMMENT ON FUNCTION smsr.overtaken(int, int, timestamptz) IS 'Whether a notifica
 -- Only while it can be that function's: until the card has told something else,
 -- and for a day at most, which no card's repetitions outlast.
 CREATE FUNCTION smsr.too_late(p_eid smsr.eid, p_type int, p_named smsr.aid) RETURNS boolean
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-		SELECT p_type IN (2, 5) AND coalesce((
-			SELECT o.status = 'EXPIRED' AND o.finished_at > now() - interval '1 day'
-				AND ((p_type = 2 AND o.function = 'enable_profile' AND o.isdp_aid = p_named)
-					OR (o.function IN ('disable_profile', 'delete_profile') AND o.isdp_aid <> p_named
-						AND 'disable' IN (o.step, o.doubt)))
-				AND NOT EXISTS (SELECT FROM smsr.audit_trail a
-					WHERE a.eid = p_eid AND a.operation_date > o.finished_at AND get_byte(a.operation_type, 0) = 0)
-				AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at
-					OR (p.state = 'Enabled') = (o.function = 'enable_profile'))
-			FROM smsr.operation o
-				JOIN smsr.euicc e ON e.eid = o.eid
-				LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.isdp_aid = o.isdp_aid
-			WHERE o.eid = p_eid AND o.exclusive AND o.status IS NOT NULL
-				AND o.function IN ('enable_profile', 'disable_profile', 'delete_profile')
-			ORDER BY o.id DESC LIMIT 1), false)
-	$$;
+	BEGIN
+		RETURN (SELECT p_type IN (2, 5) AND coalesce((
+				SELECT o.status = 'EXPIRED' AND o.finished_at > now() - interval '1 day'
+					AND ((p_type = 2 AND o.function = 'enable_profile' AND o.isdp_aid = p_named)
+						OR (o.function IN ('disable_profile', 'delete_profile') AND o.isdp_aid <> p_named
+							AND 'disable' IN (o.step, o.doubt)))
+					AND NOT EXISTS (SELECT FROM smsr.audit_trail a
+						WHERE a.eid = p_eid AND a.operation_date > o.finished_at AND get_byte(a.operation_type, 0) = 0)
+					AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at
+						OR (p.state = 'Enabled') = (o.function = 'enable_profile'))
+				FROM smsr.operation o
+					JOIN smsr.euicc e ON e.eid = o.eid
+					LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.isdp_aid = o.isdp_aid
+				WHERE o.eid = p_eid AND o.exclusive AND o.status IS NOT NULL
+					AND o.function IN ('enable_profile', 'disable_profile', 'delete_profile')
+				ORDER BY o.id DESC LIMIT 1), false));
+	END $$;
 COMMENT ON FUNCTION smsr.too_late(smsr.eid, int, smsr.aid) IS 'Whether a notification reports the success of an operation that has already been given up as EXPIRED';
 
 CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
@@ -323,14 +328,18 @@ CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
 COMMENT ON FUNCTION smsr.receive_one(text, bytea) IS 'One received message, its segments gathered; what can not be read is recorded as such';
 
 CREATE FUNCTION smsr.sms_cpi(tp_ud bytea) RETURNS int
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$ SELECT h.cpi FROM smsr.sms_header(tp_ud) h $$;
+	AS $$
+	BEGIN
+		RETURN (SELECT h.cpi FROM smsr.sms_header(tp_ud) h);
+	END $$;
 COMMENT ON FUNCTION smsr.sms_cpi(bytea) IS 'Which security header a short message has: 112 command packet, 113 response packet, 0 neither';
 
 CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	DECLARE
 		results text[] := '{}';
@@ -345,10 +354,10 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 			FROM unnest(originators, tp_uds) WITH ORDINALITY u (o, t, n);
 		-- all rows of the batch first and in order, so that two gateways never wait for each other
 		PERFORM FROM smsr.euicc e
-			WHERE e.eid IN (SELECT smsr.plausible(u) FROM unnest(numbers) u)
+			WHERE e.eid = ANY (ARRAY(SELECT smsr.plausible(u) FROM unnest(numbers) u))
 			ORDER BY e.eid FOR NO KEY UPDATE;
 		PERFORM FROM smsr.outbound o
-			WHERE o.eid IN (SELECT smsr.plausible(u) FROM unnest(numbers) u)
+			WHERE o.eid = ANY (ARRAY(SELECT smsr.plausible(u) FROM unnest(numbers) u))
 			ORDER BY o.id FOR UPDATE;
 		FOR i IN 1 .. coalesce(cardinality(numbers), 0)
 		LOOP

@@ -3,6 +3,7 @@
 CREATE FUNCTION smsr.tick() RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	DECLARE
 		o record;
