@@ -44,7 +44,8 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			LIMIT max_messages
 		), fresh AS MATERIALIZED (
 			-- a counter is one per key set: of two new packets to one card, one waits for the next claim
-			SELECT DISTINCT ON (d.eid) d AS queued, d.id, d.eid, d.script, k.sd_aid, k.kvn
+			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
+				d.expires_at, d.gateway, d.attempts, d.sd_aid, d.script, k.kvn
 			FROM due d
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
 					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80' AND k.state = 'active'
@@ -72,21 +73,24 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			UPDATE smsr.keyset k SET counter = k.counter + 1
 			FROM fresh f
 			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
-			RETURNING f.queued, 0 AS have, k.kvn, k.counter AS cntr,
+			RETURNING f.id, f.eid, f.operation_id, f.step, f.destination, f.due_at,
+				f.expires_at, f.gateway, f.attempts, f.sd_aid, f.script,
+				0 AS have, k.kvn, k.counter AS cntr,
 				smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
 					'\x000001', k.counter, f.script) AS packet
 		), ready AS (
 			SELECT * FROM counted
 			UNION ALL
 			-- of a packet that was taken in part the rest, else all of it again
-			SELECT d, CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END, d.kvn, d.cntr, d.packet
+			SELECT d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
+				d.expires_at, d.gateway, d.attempts, d.sd_aid, d.script,
+				CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END, d.kvn, d.cntr, d.packet
 			FROM due d WHERE d.packet IS NOT NULL
 		), counted_out AS (
 			SELECT r.*, smsr.sms_segment_count(length(r.packet)) AS parts
 			FROM ready r
 		), taken AS MATERIALIZED (
-			SELECT (c.queued).*, c.have, c.kvn AS new_kvn, c.cntr AS new_cntr, c.packet AS new_packet, c.parts,
-				sum(c.parts) OVER (ORDER BY (c.queued).due_at, (c.queued).id) <= max_messages AS fits
+			SELECT c.*, sum(c.parts) OVER (ORDER BY c.due_at, c.id) <= max_messages AS fits
 			FROM counted_out c
 		), leased AS (
 			-- an update, row by row over the primary key: a join would be planned by what
@@ -95,14 +99,14 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				segments, sd_aid, kvn, cntr, script, packet)
 			SELECT t.id, t.eid, t.operation_id, t.step, CASE WHEN t.fits THEN now() + lease ELSE t.due_at END, t.expires_at,
 				CASE WHEN t.fits THEN claim_sms.gateway ELSE t.gateway END, t.attempts + t.fits::int, t.have,
-				t.parts, t.sd_aid, t.new_kvn, t.new_cntr, t.script, t.new_packet
+				t.parts, t.sd_aid, t.kvn, t.cntr, t.script, t.packet
 			FROM taken t
 			ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, gateway = excluded.gateway, attempts = excluded.attempts,
 				accepted = excluded.accepted, segments = excluded.segments, kvn = excluded.kvn, cntr = excluded.cntr,
 				packet = excluded.packet
 		)
 		SELECT (t.id << 5) | (s.n - 1), t.eid, t.destination, pid, dcs, s.part, greatest(t.expires_at - now(), interval '0')
-		FROM taken t CROSS JOIN LATERAL smsr.sms_segments(t.new_packet, 112, ((t.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
+		FROM taken t CROSS JOIN LATERAL smsr.sms_segments(t.packet, 112, ((t.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
 		WHERE t.fits AND (t.have >> (s.n - 1)::int) & 1 = 0
 		ORDER BY t.due_at, t.id, s.n;
 	END $$;
