@@ -402,6 +402,11 @@ invariants() {
 			JOIN smsr.message m ON m.eid = o.eid AND m.operation_id = o.id AND m.direction = 'out'
 			JOIN chaos.executed x ON x.eid = m.eid AND x.cntr = m.cntr AND x.sw = '9000'
 		WHERE (o.status = 'FAILED' AND m.step IN ('create', 'delete', 'set_fallback') AND x.kind = m.step)
+			-- what may still come after a switch is that the card goes back
+			OR (o.status = 'FAILED' AND m.step IN ('enable', 'disable') AND x.kind = m.step
+				AND o.message NOT IN ('the card rolled the change back', 'the audit shows that the card did not do it',
+					'the card is not where it was asked to be')
+				AND NOT EXISTS (SELECT FROM smsr.message l WHERE l.eid = o.eid AND l.operation_id = o.id AND l.direction = 'out' AND l.step = 'delete'))
 			OR (o.status = 'EXPIRED' AND o.message ~ 'nothing was (done|sent)' AND x.kind NOT IN ('confirm', 'get_status', 'get_resources'))
 			OR (o.status = 'EXPIRED' AND o.message ~ 'nothing was deleted' AND x.kind = 'delete')" \
 		'none was given up as not done that the card did'
@@ -500,6 +505,8 @@ echo "# seed $SEED, $CARDS cards, $SECONDS_ s: $(sql "SELECT string_agg(format('
 	(SELECT function, status, count(*) AS n FROM smsr.operation GROUP BY 1, 2 ORDER BY 1, 2) AS s")"
 echo "# endings: $(sql "SELECT string_agg(format('%s %s', n, outcome), ', ') FROM
 	(SELECT direction || ' ' || outcome AS outcome, count(*) AS n FROM smsr.message GROUP BY 1 ORDER BY 1) AS s")"
+echo "# audits corrected: $(sql "SELECT coalesce(string_agg(format('%s %s', n, what), ', '), 'nothing') FROM
+	(SELECT what, count(*) AS n FROM smsr.discrepancy GROUP BY 1 ORDER BY 1) AS s")"
 echo "# trouble: $(for what in "${!done_to[@]}"; do printf '%s %s, ' "${done_to[$what]}" "$what"; done)"
 echo "# fleet: $(fleet_ctl stats | grep -E '^(mt_|mo_|packets|unauthentic|counter_low|switches|rollbacks|fallbacks|notifications|unconfirmed|pol1_deleted)' | tr '\n' ' ')"
 # for whoever wants to know: smsr.timeline() of a card in it
