@@ -241,7 +241,10 @@ DONE_IN_DOUBT(auto_deleted_after_all, STEP_AUTO_DELETE)
 static bool
 never_reached(const Operation *op, const ProcedureEvent *ev)
 {
-	return op->doubt != STEP_NONE && ev->resyncs > 0 && audit_told(op, ev);
+	if (op->doubt == STEP_NONE || ev->resyncs == 0 || !audit_told(op, ev))
+		return false;
+	/* nothing is left to be confirmed where the card went back in the meantime */
+	return op->doubt != STEP_CONFIRM || audit_shows_done(op, ev);
 }
 
 static bool
@@ -250,7 +253,12 @@ auto_delete_not_done(const Operation *op, const ProcedureEvent *ev)
 	return op->doubt == STEP_AUTO_DELETE && audit_told(op, ev);
 }
 
-DONE_IN_DOUBT(confirmed_after_all, STEP_CONFIRM)
+/* the card had the confirmation and is where it was asked to be */
+static bool
+confirmed_after_all(const Operation *op, const ProcedureEvent *ev)
+{
+	return op->doubt == STEP_CONFIRM && ev->resyncs == 0 && audit_shows_done(op, ev);
+}
 
 static bool
 confirmed_and_gone(const Operation *op, const ProcedureEvent *ev)

@@ -540,6 +540,21 @@ TEST_SUITE(procedure_settings)
 	}
 }
 
+/* a confirmation in doubt, and the audit finds that our counter was behind */
+TEST_SUITE(procedure_unconfirmed)
+{
+	Operation	op = {PROC_ENABLE_PROFILE, STEP_AUDIT, STAGE_SENDING, STEP_CONFIRM, false, false};
+	ProcedureResult r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_ENABLED, .resyncs = 1));
+
+	ok(op.step == STEP_CONFIRM && (r.effects & EFFECT_SEND), "the confirmation never arrived: it is sent anew");
+	op = (Operation) {PROC_ENABLE_PROFILE, STEP_AUDIT, STAGE_SENDING, STEP_CONFIRM, false, false};
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_DISABLED, .resyncs = 1));
+	ends(r, STATUS_FAILED, "8.2.1", "4.2", "it never arrived, and the card went back");
+	op = (Operation) {PROC_ENABLE_PROFILE, STEP_AUDIT, STAGE_SENDING, STEP_CONFIRM, false, false};
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_ENABLED));
+	ends(r, STATUS_SUCCESS, NULL, NULL, "it arrived, only its answer was lost");
+}
+
 TEST_SUITE(procedure_ask)
 {
 	Operation	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});

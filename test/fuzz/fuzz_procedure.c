@@ -28,7 +28,6 @@ typedef struct Shell
 	bool		followed;		/* a notification or an audit spoke of the target */
 	bool		target_enabled; /* and this is what the last of them said */
 	bool		mended;			/* an audit had to move the counter: sending anew is safe */
-	bool		confirmed_anew; /* the confirmation was sent once more for that */
 	unsigned	sent;			/* steps whose command was sent */
 	unsigned	done;			/* effects there were */
 	bool		target_gone;
@@ -145,8 +144,6 @@ carry_packet(Shell *s, const ProcedureResult *r)
 		/* a second time only what the card can not have had */
 		if (s->sent & CHANGES & step)
 			property(s->mended);
-		if (r->operation.step == STEP_CONFIRM && s->mended && (r->effects & EFFECT_FOLLOW_AUDIT))
-			s->confirmed_anew = true;
 		s->sent |= step;
 		s->packet = true;
 	}
@@ -174,9 +171,6 @@ judge(const Shell *s, const ProcedureEvent *ev)
 	if (!done)
 		return;
 	property(s->sent != 0);
-	/* then procedure() believes its answer, whatever the audit said before */
-	if (s->confirmed_anew)
-		return;
 	switch (s->op.function)
 	{
 		case PROC_ENABLE_PROFILE:
