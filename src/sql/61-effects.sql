@@ -179,7 +179,13 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 		SELECT o.eid, o.id, o.step, e.isdr_aid,
 			smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
 				e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence),
-			p.msisdn, p.mno_id, CASE WHEN p.msisdn IS NULL THEN 'infinity' ELSE now() END, o.expires_at
+			p.msisdn, p.mno_id,
+			CASE WHEN p.msisdn IS NULL THEN 'infinity'
+				-- a card changes profiles a while after it has said that it will: asked at
+				-- once, it would truly name the old one
+				WHEN o.step = 'audit' AND o.doubt IN ('enable', 'disable')
+					THEN now() + least(smsr.retry_interval(1), greatest(o.expires_at - now(), interval '0') / 2)
+				ELSE now() END, o.expires_at
 		FROM smsr.operation o
 			JOIN smsr.euicc e ON e.eid = o.eid
 			LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'

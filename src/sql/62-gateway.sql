@@ -43,7 +43,8 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			ORDER BY q.due_at
 			LIMIT max_messages
 		), fresh AS MATERIALIZED (
-			-- a counter is one per key set: of two new packets to one card, one waits for the next claim
+			-- a counter is one per key set: of two new packets to one card, one waits for
+			-- the next claim; not a confirmation, for which the card has a clock running
 			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
 				d.expires_at, d.gateway, d.attempts, d.sd_aid, d.script, k.kvn
 			FROM due d
@@ -55,7 +56,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			WHERE d.packet IS NULL
 				-- header, check field and padding add at most 45 octets to the script
 				AND smsr.sms_segment_count(length(d.script) + 45) <= most_segments
-			ORDER BY d.eid, d.id
+			ORDER BY d.eid, d.step <> 'confirm', d.id
 		), unsendable AS (
 			-- out of the way of the others, and visible
 			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
