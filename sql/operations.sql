@@ -198,6 +198,9 @@ SELECT smsr.enable_profile(card.eid(), card.iccid(2)) AS op \gset
 SELECT * FROM card.take();
 SELECT card.say(113, card.response('\xAB03800101'), '49000009000010');
 SELECT card.operation(:op);
+-- not at once: a card that has just been told to switch is still where it was
+SELECT * FROM card.take();
+UPDATE smsr.outbound SET due_at = now();
 SELECT * FROM card.take();
 SELECT card.audit(ARRAY[card.isdp('10', '1F'), card.isdp('11', '3F', true)]);
 SELECT card.operation(:op);

@@ -264,6 +264,7 @@ SELECT * FROM card.take();
 SELECT packet = :'first' AS same FROM card.last(1);
 SELECT card.refuse(2);
 SELECT card.operation(:op);
+UPDATE smsr.outbound SET due_at = now();
 SELECT * FROM card.take();
 -- its answers to the audit come twice; the second is an answer to nothing
 SELECT card.response(card.r_script(card.isdp('10', '1F', true) || card.isdp('11', '3F') || '\x9000'::bytea, '\x6A88')) AS answer \gset

@@ -414,6 +414,11 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 					PERFORM smsr.resync(packet);
 				WHEN 'send' THEN
 					PERFORM smsr.queue_packet(p_eid, p_operation);
+					IF p_event = 'ask' THEN
+						-- the card has had its time
+						UPDATE smsr.outbound SET due_at = now()
+							WHERE eid = p_eid AND operation_id = p_operation AND destination IS NOT NULL;
+					END IF;
 					PERFORM smsr.ring();
 				WHEN 'hasten' THEN
 					UPDATE smsr.outbound SET due_at = now() WHERE id = packet.id AND destination IS NOT NULL;
