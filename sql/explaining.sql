@@ -110,6 +110,41 @@ SELECT card.notify(5, 9, '10', '49000009000010');
 SELECT * FROM card.drift;
 SELECT * FROM card.take();
 
+-- notifications that never came are seen by the number of the next
+SELECT card.reset();
+SELECT card.notify(5, 1, '10', '49000009000010');
+SELECT card.notify(1, 2, '10', '49000009000010');
+SELECT card.notify(1, 5, '10', '49000009000010');
+SELECT * FROM card.drift;
+
+-- ---- delete after a create of which nobody knows the outcome ----
+
+SELECT card.reset();
+SELECT smsr.create_isdp(card.eid(), '8949000000090000999', '1.3.6.1.4.1.99999.3', 1000) AS op \gset
+SELECT card.take();
+UPDATE smsr.operation SET expires_at = now() - interval '1 s' WHERE id = :op;
+SELECT smsr.tick();
+-- it waits for the audit, which finds the ISD-P
+SELECT smsr.delete_profile(card.eid(), '8949000000090000999') AS delete \gset
+SELECT card.operation(:delete);
+SELECT * FROM card.take();
+SELECT card.audit(ARRAY[card.isdp('10', '3F', true), card.isdp('11', '1F'), card.isdp('12', '07')]);
+SELECT right(isdp_aid::text, 4) AS isdp, iccid, mno_id, smdp_id, state FROM smsr.profile WHERE eid = card.eid() ORDER BY 1;
+SELECT * FROM card.take();
+SELECT card.answer('9000', '\x00');
+SELECT card.operation(:delete);
+SELECT * FROM card.profiles WHERE card = 1;
+-- and if it does not: there is nothing to delete
+SELECT card.reset();
+SELECT smsr.create_isdp(card.eid(), '8949000000090000999', '1.3.6.1.4.1.99999.3', 1000) AS op \gset
+SELECT card.take();
+UPDATE smsr.operation SET expires_at = now() - interval '1 s' WHERE id = :op;
+SELECT smsr.tick();
+SELECT smsr.delete_profile(card.eid(), '8949000000090000999') AS delete \gset
+SELECT card.take();
+SELECT card.audit(ARRAY[card.isdp('10', '3F', true), card.isdp('11', '1F')]);
+SELECT card.operation(:delete);
+
 -- ---- what is held goes out when the card is heard of ----
 
 SELECT card.reset();

@@ -249,12 +249,12 @@ CREATE TABLE smsr.discrepancy (
 	isdp_aid smsr.aid NOT NULL,
 	found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	operation_id bigint,
-	what text NOT NULL CHECK (what IN ('state', 'fall-back attribute', 'not in the EIS', 'not on the card')),
+	what text NOT NULL CHECK (what IN ('state', 'fall-back attribute', 'not in the EIS', 'not on the card', 'notifications missed')),
 	eis_said text,
 	card_said text,
 	PRIMARY KEY (eid, id)
 );
-COMMENT ON TABLE smsr.discrepancy IS 'What audits found to be otherwise than the EIS had it; the EIS has followed the card since';
+COMMENT ON TABLE smsr.discrepancy IS 'What audits found to be otherwise than the EIS had it, and gaps in the numbers of notifications; the EIS has followed the card since';
 
 CREATE TABLE smsr.notice (
 	id bigint NOT NULL DEFAULT smsr.next_id(),

@@ -96,6 +96,7 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 	AS $$
 	DECLARE
 		isdp record;
+		made smsr.operation;
 		enabled smsr.aid;
 		former smsr.aid;
 		holder smsr.aid;
@@ -115,11 +116,21 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 			WHERE d.holds;
 		FOR isdp IN SELECT * FROM smsr.read_audit(data) a
 		LOOP
-			INSERT INTO smsr.profile (eid, isdp_aid, state, allocated_memory, free_memory)
-				VALUES (p_eid, isdp.isdp_aid,
-					CASE isdp.state WHEN 'Enabled' THEN 'Disabled' ELSE isdp.state END,
-					isdp.allocated_memory, isdp.remaining_memory)
+			-- an ISD-P that a create_isdp was given up for is that call's after all
+			SELECT * INTO made FROM smsr.operation o
+				WHERE o.eid = p_eid AND o.status = 'EXPIRED' AND o.function = 'create_isdp' AND o.isdp_aid = isdp.isdp_aid
+					AND NOT EXISTS (SELECT FROM smsr.profile p WHERE p.eid = p_eid
+						AND (p.iccid = o.iccid OR (p.isdp_aid = o.isdp_aid AND p.iccid IS NOT NULL)))
+				ORDER BY o.id DESC LIMIT 1;
+			INSERT INTO smsr.profile (eid, isdp_aid, iccid, mno_id, smdp_id, state, allocated_memory, free_memory)
+				VALUES (p_eid, isdp.isdp_aid, made.iccid, made.arguments ->> 'mno_id',
+					CASE WHEN made.id IS NOT NULL THEN made.requester_id END,
+					CASE WHEN made.id IS NOT NULL THEN 'Created' WHEN isdp.state = 'Enabled' THEN 'Disabled' ELSE isdp.state END,
+					coalesce(isdp.allocated_memory, (made.arguments ->> 'required_memory')::bigint), isdp.remaining_memory)
 				ON CONFLICT (eid, isdp_aid) DO UPDATE SET
+					iccid = coalesce(smsr.profile.iccid, excluded.iccid),
+					mno_id = coalesce(smsr.profile.mno_id, excluded.mno_id),
+					smdp_id = coalesce(smsr.profile.smdp_id, excluded.smdp_id),
 					allocated_memory = coalesce(excluded.allocated_memory, smsr.profile.allocated_memory),
 					free_memory = coalesce(excluded.free_memory, smsr.profile.free_memory);
 			IF isdp.state = 'Enabled' THEN

@@ -164,6 +164,11 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 				format('type %s, sequence %s after %s', n.type, n.sequence, card.notification_sequence),
 				c.eid, op.id, NULL, NULL, opened.data);
 		END IF;
+		IF event = 'notification' AND (n.sequence - card.notification_sequence) & 65535 BETWEEN 2 AND 1000 THEN
+			INSERT INTO smsr.discrepancy (eid, isdp_aid, operation_id, what, eis_said, card_said)
+				VALUES (c.eid, n.isdp_aid, op.id, 'notifications missed',
+					'sequence ' || card.notification_sequence, 'sequence ' || n.sequence);
+		END IF;
 		PERFORM smsr.contact(c.eid);
 		UPDATE smsr.euicc SET notification_type = n.type, notification_sequence = n.sequence,
 				notification_confirmed = CASE event WHEN 'notification' THEN true ELSE notification_confirmed END,
