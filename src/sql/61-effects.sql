@@ -125,7 +125,7 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 			INSERT INTO smsr.profile (eid, isdp_aid, iccid, mno_id, smdp_id, state, allocated_memory, free_memory)
 				VALUES (p_eid, isdp.isdp_aid, made.iccid, made.arguments ->> 'mno_id',
 					CASE WHEN made.id IS NOT NULL THEN made.requester_id END,
-					CASE WHEN made.id IS NOT NULL THEN 'Created' WHEN isdp.state = 'Enabled' THEN 'Disabled' ELSE isdp.state END,
+					CASE isdp.state WHEN 'Enabled' THEN 'Disabled' ELSE isdp.state END,
 					coalesce(isdp.allocated_memory, (made.arguments ->> 'required_memory')::bigint), isdp.remaining_memory)
 				ON CONFLICT (eid, isdp_aid) DO UPDATE SET
 					iccid = coalesce(smsr.profile.iccid, excluded.iccid),
