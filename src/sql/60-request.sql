@@ -122,14 +122,13 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
-	<<fn>>
 	DECLARE
 		n int := cardinality(eids);
 		me text := smsr.requester();
 		expiry timestamptz := now() + smsr.validity(request.validity);
 		needs_iccid boolean;
 		is_exclusive boolean;
-		queued bigint;
+		calls bigint;
 	BEGIN
 		IF function IS NULL OR function NOT IN ('create_isdp', 'enable_profile', 'disable_profile',
 				'delete_profile', 'master_delete', 'set_fallback_attribute', 'set_emergency_profile_attribute',
@@ -249,12 +248,12 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		SELECT a.eid, coalesce(a.known_id, d.id)
 		FROM asked a LEFT JOIN decided d USING (n)
 		ORDER BY a.n;
-		GET DIAGNOSTICS queued = ROW_COUNT;
+		GET DIAGNOSTICS calls = ROW_COUNT;
 		-- what waits behind a call of this very request that was refused
-		IF queued > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
+		IF calls > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
 			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(eids) e) d;
 		END IF;
-		IF queued > 0 THEN
+		IF calls > 0 THEN
 			PERFORM smsr.ring();
 		END IF;
 	END $$;

