@@ -467,7 +467,8 @@ SELECT smsr.update_policy_rules(card.eid(), card.iccid(2), '{DELETE/Not-Allowed}
 SELECT pol2 FROM smsr.profile WHERE eid = card.eid() AND iccid = card.iccid(2);
 -- another party's is another call
 CREATE ROLE regress_smsr_party;
-INSERT INTO smsr.party (oid, kind, name, role_name) VALUES ('1.3.6.1.4.1.99999.3', 'MNO', 'operator', 'regress_smsr_party');
+INSERT INTO smsr.party (oid, kind, name) VALUES ('1.3.6.1.4.1.99999.3', 'MNO', 'operator');
+INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES ('regress_smsr_party', '1.3.6.1.4.1.99999.3', current_user);
 GRANT USAGE ON SCHEMA smsr TO regress_smsr_party;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA smsr TO regress_smsr_party;
 GRANT ALL ON ALL TABLES IN SCHEMA smsr TO regress_smsr_party;

@@ -2,17 +2,6 @@
 -- nothing refers to an eUICC by a foreign key that would take history along
 -- when the eUICC leaves.
 
-CREATE TABLE smsr.party (
-	oid text PRIMARY KEY CHECK (oid ~ '^[0-2](\.(0|[1-9][0-9]*))+$'),
-	kind text NOT NULL CHECK (kind IN ('EUM', 'SM-DP', 'MNO', 'M2M-SP', 'SM-SR')),
-	name text NOT NULL,
-	role_name name UNIQUE,
-	registered_at timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE smsr.party IS 'Who this SM-SR deals with: EUMs, SM-DPs, operators, M2M service providers and peer SM-SRs';
-COMMENT ON COLUMN smsr.party.oid IS 'Object identifier that names the party in ES messages (SGP.02 Annex B)';
-COMMENT ON COLUMN smsr.party.role_name IS 'Database role that acts for the party; a name, because a dump must carry it';
-
 CREATE TABLE smsr.euicc (
 	eid smsr.eid PRIMARY KEY,
 	eum_id text NOT NULL,
@@ -109,7 +98,7 @@ CREATE TABLE smsr.operation (
 	eid smsr.eid NOT NULL,
 	function text NOT NULL,
 	requester_id text NOT NULL,
-	requested_by name NOT NULL DEFAULT session_user,
+	requested_by name DEFAULT smsr.caller(),
 	call_id text,
 	iccid smsr.iccid,
 	isdp_aid smsr.aid,
@@ -144,6 +133,7 @@ CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waitin
 CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
+COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
 COMMENT ON COLUMN smsr.operation.stage IS 'waiting behind another operation, sending a command to the card, awaiting its notification, finished';
 COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
 COMMENT ON COLUMN smsr.operation.stage_at IS 'Since when it is at this stage and step';

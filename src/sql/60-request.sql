@@ -1,16 +1,6 @@
 -- From a call to a queued command.  One path for one eUICC and for a million:
 -- smsr.request() is set-based, the functions for people call it with arrays of one.
 
-CREATE FUNCTION smsr.requester() RETURNS text
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	BEGIN
-		RETURN (SELECT coalesce((SELECT p.oid FROM smsr.party p WHERE p.role_name = current_user),
-				smsr.setting('smsr_id')));
-	END $$;
-COMMENT ON FUNCTION smsr.requester() IS 'OID of the party that calls: the one bound to the role in force, else this SM-SR itself';
-
 CREATE FUNCTION smsr.setting_seconds(name text) RETURNS double precision
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
