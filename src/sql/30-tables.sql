@@ -103,8 +103,9 @@ CREATE TABLE smsr.operation (
 	iccid smsr.iccid,
 	isdp_aid smsr.aid,
 	arguments jsonb,
+	approval_id bigint,
 	step text,
-	stage text NOT NULL CHECK (stage IN ('waiting', 'sending', 'notification', 'finished')),
+	stage text NOT NULL CHECK (stage IN ('held', 'waiting', 'sending', 'notification', 'finished')),
 	doubt text,
 	failed boolean NOT NULL DEFAULT false,
 	warned boolean NOT NULL DEFAULT false,
@@ -132,9 +133,11 @@ CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE status IS NULL;
 CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waiting';
 CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
+CREATE INDEX operation_approval ON smsr.operation (approval_id) WHERE approval_id IS NOT NULL;
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
 COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
-COMMENT ON COLUMN smsr.operation.stage IS 'waiting behind another operation, sending a command to the card, awaiting its notification, finished';
+COMMENT ON COLUMN smsr.operation.approval_id IS 'The approval (smsr.approval) that it waits or waited for';
+COMMENT ON COLUMN smsr.operation.stage IS 'held for a second person''s approval, waiting behind another operation, sending a command to the card, awaiting its notification, finished';
 COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
 COMMENT ON COLUMN smsr.operation.stage_at IS 'Since when it is at this stage and step';
 COMMENT ON COLUMN smsr.operation.doubt IS 'The step whose outcome an audit is asking the card about';

@@ -36,6 +36,25 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				-- nor have these, as far as is known
 				WHEN 'update_smsr_addressing' THEN '\xff05'::bytea
 				WHEN 'set_emergency_profile_attribute' THEN '\xff06'::bytea
+				WHEN 'update_eis_additional_properties' THEN '\xff07'::bytea
+				WHEN 'unset_emergency_profile_attribute' THEN '\xff08'::bytea
+				WHEN 'update_connectivity_parameters' THEN '\xff09'::bytea
+				-- of the SM-SR alone, about parties and authority
+				WHEN 'get_eis' THEN '\xff10'::bytea
+				WHEN 'register_party' THEN '\xff11'::bytea
+				WHEN 'bind_role' THEN '\xff12'::bytea
+				WHEN 'unbind_role' THEN '\xff13'::bytea
+				WHEN 'pin_eid_range' THEN '\xff14'::bytea
+				WHEN 'unpin_eid_range' THEN '\xff15'::bytea
+				WHEN 'set_plma' THEN '\xff16'::bytea
+				WHEN 'get_plma' THEN '\xff17'::bytea
+				WHEN 'set_onc' THEN '\xff18'::bytea
+				WHEN 'get_onc' THEN '\xff19'::bytea
+				WHEN 'ask_approval' THEN '\xff1a'::bytea
+				WHEN 'approve' THEN '\xff1b'::bytea
+				WHEN 'reject' THEN '\xff1c'::bytea
+				WHEN 'set_approval_rule' THEN '\xff1d'::bytea
+				WHEN 'remove_approval_rule' THEN '\xff1e'::bytea
 				ELSE '\xffff'::bytea
 			END);
 	END $$;
@@ -108,24 +127,25 @@ COMMENT ON FUNCTION smsr.ring() IS 'The doorbell: gateways that listen on smsr_s
 CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,
 		validity interval DEFAULT NULL, call_ids text[] DEFAULT NULL, arguments jsonb[] DEFAULT NULL)
 	RETURNS TABLE (eid smsr.eid, operation_id bigint)
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
 	DECLARE
 		n int := cardinality(eids);
-		me text := smsr.requester();
+		me text := smsr.require_requester();
+		own boolean := coalesce(smsr.party_kind(me) = 'OWN', false);
 		expiry timestamptz := now() + smsr.validity(request.validity);
 		needs_iccid boolean;
 		is_exclusive boolean;
 		calls bigint;
+		approvers name[];
+		approval bigint;
 	BEGIN
-		IF function IS NULL OR function NOT IN ('create_isdp', 'enable_profile', 'disable_profile',
-				'delete_profile', 'master_delete', 'set_fallback_attribute', 'set_emergency_profile_attribute',
-				'update_smsr_addressing', 'audit_eis') THEN
+		IF function IS NULL OR function NOT IN (SELECT smsr.card_functions()) THEN
 			RAISE EXCEPTION 'unknown function "%"', function
 				USING ERRCODE = 'invalid_parameter_value',
-					HINT = 'Functions that involve the card are create_isdp, enable_profile, disable_profile, delete_profile, master_delete, set_fallback_attribute, set_emergency_profile_attribute, update_smsr_addressing and audit_eis.';
+					HINT = format('Functions that involve the card are %s.', (SELECT string_agg(f, ', ' ORDER BY f) FROM smsr.card_functions() f));
 		END IF;
 		needs_iccid := function NOT IN ('update_smsr_addressing', 'audit_eis');
 		is_exclusive := smsr.procedure_exclusive(function);
@@ -166,24 +186,35 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 
+		approvers := smsr.approver_roles(function, me, n);
+		IF approvers IS NOT NULL THEN
+			approval := smsr.next_id();
+		END IF;
+
 		-- one eUICC, one writer: whoever changes its operations holds its row
 		PERFORM FROM smsr.euicc e
 			WHERE e.eid IN (SELECT unnest(eids)) ORDER BY e.eid FOR NO KEY UPDATE;
 
 		RETURN QUERY
 		WITH asked AS MATERIALIZED (
-			SELECT a.n, a.eid, a.iccid, a.call_id, a.arguments, o.id AS known_id,
+			SELECT a.n, a.id, a.eid, a.iccid, a.call_id, a.arguments, o.id AS known_id,
 				row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) > 1 AS second
-			FROM unnest(eids, iccids, call_ids, request.arguments) WITH ORDINALITY a (eid, iccid, call_id, arguments, n)
+			-- ids in the order of the call, whatever the plan
+			FROM (SELECT u.*, smsr.next_id() AS id
+					FROM unnest(eids, iccids, call_ids, request.arguments) WITH ORDINALITY u (eid, iccid, call_id, arguments, n)) a
 				LEFT JOIN smsr.operation o
 					ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
 		), judged AS MATERIALIZED (
-			SELECT a.*, smsr.next_id() AS id, e.eid IS NOT NULL AS registered,
+			SELECT a.*, e.eid IS NOT NULL AS registered,
 				p.state, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
 				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid) ELSE p.isdp_aid END AS isdp_aid,
 				a.second OR EXISTS (SELECT FROM smsr.operation r
 					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') AS busy,
+				-- to a party that has nothing to do with it, an eUICC is neither there nor busy
+				NOT own AND z.allowed IS NOT TRUE AND z.subject_code IS DISTINCT FROM '8.2.1' AS barred,
 				CASE
+					WHEN NOT own AND z.allowed IS NOT TRUE THEN ROW(NULL, coalesce(z.subject_code, '1.2'), coalesce(z.reason_code, '4.2'),
+						coalesce(z.because, 'the decision could not be made'))::smsr.refusal
 					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
 					ELSE smsr.judge(function, p.state, p.fallback_attribute, p.pol2,
 						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
@@ -193,22 +224,27 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				LEFT JOIN smsr.euicc e ON e.eid = a.eid
 				LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
 				LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
+				LEFT JOIN smsr.authorise_all(me, function, CASE WHEN own THEN '{}' ELSE eids END,
+					CASE WHEN own THEN '{}' ELSE iccids END, CASE WHEN own THEN '{}' ELSE request.arguments END) z ON z.n = a.n
 			WHERE a.known_id IS NULL
 		), decided AS MATERIALIZED (
 			SELECT j.*, s.*,
-				j.registered AND j.busy AS waits,
-				NOT j.registered OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
+				approval IS NOT NULL AS held,
+				j.registered AND NOT j.barred AND j.busy AS waits,
+				NOT j.registered OR j.barred OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
 			FROM judged j CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
 				'start', target_enabled => j.state = 'Enabled') s
 		), stored AS (
 			INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, iccid, isdp_aid, arguments,
-				step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
+				approval_id, step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
 			SELECT d.id, d.eid, function, me, d.call_id, d.iccid,
-				CASE WHEN function <> 'create_isdp' OR NOT (d.refused OR d.waits) THEN d.isdp_aid END,
+				CASE WHEN function <> 'create_isdp' OR NOT (d.refused OR d.waits OR d.held) THEN d.isdp_aid END,
 				d.arguments,
-				CASE WHEN NOT d.waits AND NOT d.refused THEN d.step END,
-				CASE WHEN d.refused THEN 'finished' WHEN d.waits THEN 'waiting' ELSE d.stage END,
-				is_exclusive,
+				CASE WHEN NOT d.refused THEN approval END,
+				CASE WHEN NOT d.waits AND NOT d.refused AND NOT d.held THEN d.step END,
+				CASE WHEN d.refused THEN 'finished' WHEN d.held THEN 'held' WHEN d.waits THEN 'waiting' ELSE d.stage END,
+				-- what is held holds up nobody
+				is_exclusive AND NOT (d.held AND NOT d.refused),
 				CASE WHEN d.refused THEN 'FAILED' END,
 				CASE WHEN d.refused THEN (d.refusal).subject_code END,
 				CASE WHEN d.refused THEN (d.refusal).reason_code END,
@@ -225,7 +261,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				d.msisdn, d.mno_id,
 				CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
 			FROM decided d
-			WHERE NOT d.waits AND NOT d.refused
+			WHERE NOT d.waits AND NOT d.refused AND NOT d.held
 			ORDER BY d.n
 		), recorded AS (
 			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
@@ -243,7 +279,9 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		IF calls > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
 			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(eids) e) d;
 		END IF;
-		IF calls > 0 THEN
+		IF approval IS NOT NULL AND EXISTS (SELECT FROM smsr.operation o WHERE o.approval_id = approval) THEN
+			PERFORM smsr.ask_approval(approval, function, me, format('%s for %s eUICCs', function, n), NULL, n, approvers, expiry);
+		ELSIF calls > 0 THEN
 			PERFORM smsr.ring();
 		END IF;
 	END $$;

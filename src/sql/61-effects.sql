@@ -277,6 +277,7 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 		target smsr.profile;
 		enabled smsr.profile;
 		verdict smsr.refusal;
+		may record;
 		next record;
 	BEGIN
 		LOOP
@@ -299,6 +300,12 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = op.iccid;
 			SELECT * INTO enabled FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled';
 			SELECT * INTO card FROM smsr.euicc e WHERE e.eid = p_eid;
+			-- a profile may have changed hands since it was asked
+			may := smsr.authorise(op.requester_id, op.function, p_eid, op.iccid, op.arguments);
+			IF may.allowed IS NOT TRUE THEN
+				PERFORM smsr.finish(p_eid, op.id, 'FAILED', may.subject_code, may.reason_code, may.because);
+				CONTINUE;
+			END IF;
 			IF op.function <> 'audit_eis' THEN
 				verdict := smsr.judge(op.function, target.state, target.fallback_attribute, target.pol2,
 					enabled.state, enabled.pol2, (op.arguments ->> 'required_memory')::bigint,
@@ -365,7 +372,9 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			END IF;
 		END IF;
 
-		SELECT * INTO next FROM smsr.procedure(op.function, op.step, op.stage, op.doubt, op.failed, op.warned, p_event,
+		-- what is held for a second person is to core one that waits
+		SELECT * INTO next FROM smsr.procedure(op.function, op.step,
+			CASE op.stage WHEN 'held' THEN 'waiting' ELSE op.stage END, op.doubt, op.failed, op.warned, p_event,
 			por_status => p_por_status, sw => word, resyncs => packet.resyncs::int,
 			notification_type => p_type, names_target => p_named = op.isdp_aid,
 			attempts => packet.attempts::int,

@@ -1,4 +1,5 @@
--- The functions of ES3 and ES4, for one eUICC each.
+-- The functions of ES1, ES3 and ES4, for one eUICC each.  SECURITY DEFINER: a
+-- party may call them and touch no table; who it is, smsr.requester() tells.
 
 CREATE FUNCTION smsr.request_one(function text, eid smsr.eid, iccid smsr.iccid, validity interval, call_id text, arguments jsonb)
 	RETURNS bigint
@@ -14,7 +15,7 @@ COMMENT ON FUNCTION smsr.request_one(text, smsr.eid, smsr.iccid, interval, text,
 
 CREATE FUNCTION smsr.create_isdp(eid smsr.eid, iccid smsr.iccid, mno_id text, required_memory int,
 		more_to_do boolean DEFAULT false, validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
@@ -32,7 +33,7 @@ COMMENT ON FUNCTION smsr.create_isdp(smsr.eid, smsr.iccid, text, int, boolean, i
 
 CREATE FUNCTION smsr.enable_profile(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$ SELECT smsr.request_one('enable_profile', eid, iccid, validity, call_id, NULL) $$;
 COMMENT ON FUNCTION smsr.enable_profile(smsr.eid, smsr.iccid, interval, text)
@@ -40,7 +41,7 @@ COMMENT ON FUNCTION smsr.enable_profile(smsr.eid, smsr.iccid, interval, text)
 
 CREATE FUNCTION smsr.disable_profile(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$ SELECT smsr.request_one('disable_profile', eid, iccid, validity, call_id, NULL) $$;
 COMMENT ON FUNCTION smsr.disable_profile(smsr.eid, smsr.iccid, interval, text)
@@ -48,17 +49,25 @@ COMMENT ON FUNCTION smsr.disable_profile(smsr.eid, smsr.iccid, interval, text)
 
 CREATE FUNCTION smsr.delete_profile(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$ SELECT smsr.request_one('delete_profile', eid, iccid, validity, call_id, NULL) $$;
 COMMENT ON FUNCTION smsr.delete_profile(smsr.eid, smsr.iccid, interval, text)
 	IS 'ES3 and ES4 DeleteProfile; returns the operation''s id at once, its row tells how it ends';
 
+CREATE FUNCTION smsr.delete_isdp(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE sql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT smsr.request_one('delete_profile', eid, iccid, validity, call_id, NULL) $$;
+COMMENT ON FUNCTION smsr.delete_isdp(smsr.eid, smsr.iccid, interval, text)
+	IS 'ES3.DeleteISDP: what smsr.delete_profile() does, by the name that an SM-DP knows';
+
 -- What the ISD-P verifies is kept as hexadecimal digits: jsonb has no octets.
 CREATE FUNCTION smsr.master_delete(eid smsr.eid, iccid smsr.iccid, sd_provider_id bytea, sd_image_number bytea,
 		application_provider_id bytea, token_id bytea, delete_token bytea,
 		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT smsr.request_one('master_delete', eid, iccid, validity, call_id,
@@ -72,7 +81,7 @@ COMMENT ON FUNCTION smsr.master_delete(smsr.eid, smsr.iccid, bytea, bytea, bytea
 
 CREATE FUNCTION smsr.set_fallback_attribute(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$ SELECT smsr.request_one('set_fallback_attribute', eid, iccid, validity, call_id, NULL) $$;
 COMMENT ON FUNCTION smsr.set_fallback_attribute(smsr.eid, smsr.iccid, interval, text)
@@ -80,7 +89,7 @@ COMMENT ON FUNCTION smsr.set_fallback_attribute(smsr.eid, smsr.iccid, interval, 
 
 CREATE FUNCTION smsr.set_emergency_profile_attribute(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$ SELECT smsr.request_one('set_emergency_profile_attribute', eid, iccid, validity, call_id, NULL) $$;
 COMMENT ON FUNCTION smsr.set_emergency_profile_attribute(smsr.eid, smsr.iccid, interval, text)
@@ -88,7 +97,7 @@ COMMENT ON FUNCTION smsr.set_emergency_profile_attribute(smsr.eid, smsr.iccid, i
 
 CREATE FUNCTION smsr.update_smsr_addressing(eid smsr.eid, sms_address text, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT smsr.request_one('update_smsr_addressing', eid, NULL, validity, call_id,
@@ -99,7 +108,7 @@ COMMENT ON FUNCTION smsr.update_smsr_addressing(smsr.eid, text, interval, text)
 
 CREATE FUNCTION smsr.audit_eis(eid smsr.eid, iccids text[] DEFAULT NULL, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE
+	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT smsr.request_one('audit_eis', eid, NULL, validity, call_id,
@@ -116,11 +125,12 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 	AS $$
 	#variable_conflict use_column
 	DECLARE
-		me text := smsr.requester();
+		me text := smsr.require_requester();
+		may record;
 		target smsr.profile;
 		verdict smsr.refusal;
 	BEGIN
-		IF p_eid IS NULL OR p_iccid IS NULL THEN
+		IF p_eid IS NULL OR (p_iccid IS NULL AND p_function <> 'update_eis_additional_properties') THEN
 			RAISE EXCEPTION 'eid and iccid must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
 		IF length(p_call_id) NOT BETWEEN 1 AND 255 THEN
@@ -137,7 +147,10 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			RETURN;
 		END IF;
 		SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = p_iccid;
-		IF verdict.subject_code IS NULL AND target.isdp_aid IS NULL THEN
+		may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);
+		IF may.allowed IS NOT TRUE THEN
+			verdict := ROW(NULL, may.subject_code, may.reason_code, may.because);
+		ELSIF verdict.subject_code IS NULL AND p_iccid IS NOT NULL AND target.isdp_aid IS NULL THEN
 			verdict := ROW(NULL, '8.2.1', '3.9', 'the eUICC has no such profile');
 		ELSIF verdict.subject_code IS NULL AND p_event IS NOT NULL THEN
 			verdict := smsr.judge(p_event, target.state, target.fallback_attribute, target.pol2,
@@ -177,7 +190,7 @@ COMMENT ON FUNCTION smsr.check_subscription_address(text, text) IS 'Refuses an M
 CREATE FUNCTION smsr.profile_download_completed(eid smsr.eid, iccid smsr.iccid, profile_type text DEFAULT NULL,
 		msisdn text DEFAULT NULL, imsi text DEFAULT NULL, pol2 smsr.pol2 DEFAULT NULL,
 		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
@@ -205,7 +218,7 @@ COMMENT ON FUNCTION smsr.profile_download_completed(smsr.eid, smsr.iccid, text, 
 
 CREATE FUNCTION smsr.update_policy_rules(eid smsr.eid, iccid smsr.iccid, pol2 smsr.pol2,
 		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
@@ -216,6 +229,10 @@ CREATE FUNCTION smsr.update_policy_rules(eid smsr.eid, iccid smsr.iccid, pol2 sm
 			RAISE EXCEPTION 'pol2 must not be null' USING ERRCODE = 'null_value_not_allowed',
 				HINT = 'An empty array lifts all restrictions.';
 		END IF;
+		IF NOT smsr.second_person('update_policy_rules', format('POL2 %s of profile %s on eUICC %s', pol2, iccid, eid),
+				jsonb_build_array(eid::text, iccid::text, pol2, call_id)) THEN
+			RETURN NULL;
+		END IF;
 		op := smsr.local_operation('update_policy_rules', eid, iccid, call_id, jsonb_build_object('pol2', to_jsonb(pol2)));
 		IF op.proceed THEN
 			UPDATE smsr.profile p SET pol2 = update_policy_rules.pol2, changed_at = now()
@@ -224,11 +241,11 @@ CREATE FUNCTION smsr.update_policy_rules(eid smsr.eid, iccid smsr.iccid, pol2 sm
 		RETURN op.id;
 	END $$;
 COMMENT ON FUNCTION smsr.update_policy_rules(smsr.eid, smsr.iccid, smsr.pol2, interval, text)
-	IS 'ES3 and ES4 UpdatePolicyRules: replace POL2 of a profile; an empty array means no restriction';
+	IS 'ES3 and ES4 UpdatePolicyRules: replace POL2 of a profile; an empty array means no restriction. NULL if it waits for a second person';
 
 CREATE FUNCTION smsr.update_subscription_address(eid smsr.eid, iccid smsr.iccid, msisdn text, imsi text DEFAULT NULL,
 		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
@@ -256,3 +273,27 @@ CREATE FUNCTION smsr.update_subscription_address(eid smsr.eid, iccid smsr.iccid,
 	END $$;
 COMMENT ON FUNCTION smsr.update_subscription_address(smsr.eid, smsr.iccid, text, text, interval, text)
 	IS 'ES3 and ES4 UpdateSubscriptionAddress: MSISDN (E.164, with or without +) and IMSI of a profile; what is not given stays';
+
+CREATE FUNCTION smsr.update_eis_additional_properties(eid smsr.eid, properties jsonb,
+		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	#variable_conflict use_column
+	DECLARE
+		op record;
+	BEGIN
+		IF properties IS NULL OR jsonb_typeof(properties) <> 'object'
+				OR EXISTS (SELECT FROM jsonb_each(properties) p WHERE p.key = '' OR jsonb_typeof(p.value) NOT IN ('string', 'null')) THEN
+			RAISE EXCEPTION 'properties must be a JSON object of strings' USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'A property whose value is null is removed.';
+		END IF;
+		op := smsr.local_operation('update_eis_additional_properties', eid, NULL, call_id, properties);
+		IF op.proceed THEN
+			UPDATE smsr.euicc e SET additional_properties = nullif(jsonb_strip_nulls(coalesce(e.additional_properties, '{}') || properties), '{}')
+				WHERE e.eid = update_eis_additional_properties.eid;
+		END IF;
+		RETURN op.id;
+	END $$;
+COMMENT ON FUNCTION smsr.update_eis_additional_properties(smsr.eid, jsonb, interval, text)
+	IS 'ES1.UpdateEISAdditionalProperties: add, replace and (null) remove properties of an EIS, by its EUM';

@@ -21,6 +21,7 @@ CREATE FUNCTION smsr.why(p_operation bigint) RETURNS TABLE (what text, says text
 				(5, 'last event', format('%s: %s%s', m.at, m.outcome, coalesce(', ' || m.detail, ''))),
 				(6, 'awaited', CASE
 					WHEN o.status IS NOT NULL THEN NULL
+					WHEN o.stage = 'held' THEN format('a second person: approval %s', o.approval_id)
 					WHEN o.stage = 'waiting' THEN format('the end of operation %s, %s', r.id, r.function)
 					WHEN o.stage = 'notification' THEN 'the notification of the eUICC'
 					WHEN b.destination IS NULL THEN 'an address: no enabled profile of the eUICC has an MSISDN'
@@ -51,6 +52,8 @@ CREATE FUNCTION smsr.unstick(p_operation bigint) RETURNS text
 			RETURN 'nothing to do: it is finished';
 		ELSIF op.expires_at <= now() THEN
 			RETURN smsr.handle_event(op.eid, op.id, 'deadline');
+		ELSIF op.stage = 'held' THEN
+			RETURN format('it waits for approval %s', op.approval_id);
 		ELSIF op.stage = 'waiting' THEN
 			PERFORM smsr.start_next(op.eid);
 			SELECT * INTO op FROM smsr.operation o WHERE o.eid = op.eid AND o.id = p_operation;
