@@ -35,6 +35,9 @@ stack_database() {
 			('1.3.6.1.4.1.99999.2', 'SM-DP', 'Example Downloads'),
 			('1.3.6.1.4.1.99999.3', 'MNO', 'North Mobile'),
 			('1.3.6.1.4.1.99999.4', 'MNO', 'South Mobile');
+		INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES
+			('north_mobile', '1.3.6.1.4.1.99999.3', current_user),
+			('south_mobile', '1.3.6.1.4.1.99999.4', current_user);
 		INSERT INTO smsr.route (mno_id, gateway) VALUES
 			('1.3.6.1.4.1.99999.3', 'north'),
 			('1.3.6.1.4.1.99999.4', 'south');

@@ -467,7 +467,6 @@ SELECT smsr.update_policy_rules(card.eid(), card.iccid(2), '{DELETE/Not-Allowed}
 SELECT pol2 FROM smsr.profile WHERE eid = card.eid() AND iccid = card.iccid(2);
 -- another party's is another call
 CREATE ROLE regress_smsr_party;
-INSERT INTO smsr.party (oid, kind, name) VALUES ('1.3.6.1.4.1.99999.3', 'MNO', 'operator');
 INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES ('regress_smsr_party', '1.3.6.1.4.1.99999.3', current_user);
 GRANT USAGE ON SCHEMA smsr TO regress_smsr_party;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA smsr TO regress_smsr_party;
@@ -479,7 +478,7 @@ RESET ROLE;
 SELECT requester_id, call_id, status FROM smsr.operation WHERE id = :op;
 DROP OWNED BY regress_smsr_party;
 DROP ROLE regress_smsr_party;
-DELETE FROM smsr.party;
+DELETE FROM smsr.party_role WHERE role_name = 'regress_smsr_party';
 SELECT card.reset();
 
 \set ECHO none

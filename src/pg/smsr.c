@@ -76,6 +76,11 @@ uint8		smsr_spi1 = 0;
 uint8		smsr_spi2 = 0;
 
 /*
+ * smsr.notice_retention: for how long notices are kept for replay.
+ */
+int			smsr_notice_retention = 30 * 24 * 60 * 60;
+
+/*
  * smsr.delete_enabled: what deleting an enabled profile does: disable it first,
  * or refuse.
  */
@@ -214,6 +219,11 @@ _PG_init(void)
 							   NULL,
 							   &smsr_spi, "1639",
 							   PGC_SUSET, 0, check_spi, assign_spi, NULL);
+	DefineCustomIntVariable("smsr.notice_retention",
+							"How long notices that were acknowledged are kept.",
+							"smsr.maintain() removes those that are older.",
+							&smsr_notice_retention, 30 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomEnumVariable("smsr.delete_enabled",
 							 "What deleting an enabled profile does.",
 							 NULL,

@@ -15,3 +15,12 @@ COMMENT ON FUNCTION smsr.pol2_ok(text[]) IS 'Whether each element is a POL2 rule
 
 CREATE DOMAIN smsr.pol2 AS text[] CHECK (smsr.pol2_ok(VALUE));
 COMMENT ON DOMAIN smsr.pol2 IS 'POL2: ENABLE|DISABLE|DELETE / Not-Allowed|Auto-Delete, for example {DISABLE/Not-Allowed} (SGP.02 clause 3.3)';
+
+-- The one place where kinds of notices stand.  Those of deleted, disabled and
+-- enabled and of the change of SM-SR are SGP.02 v3's; of the others, which came
+-- with v4, the spelling is not established and may have to change here.
+CREATE DOMAIN smsr.notice_kind AS text CHECK (VALUE IN (
+	'HandleProfileDownloaded', 'HandleProfileEnabled', 'HandleProfileDisabled', 'HandleProfileDeleted',
+	'HandlePOL2Updated', 'HandlePLMASetting', 'HandleFallBackAttributeSet', 'HandleFallBackAttributeUnset',
+	'HandleEmergencyProfileAttributeSet', 'HandleEmergencyProfileAttributeUnset', 'HandleSMSRChange'));
+COMMENT ON DOMAIN smsr.notice_kind IS 'What a notice is about: the name of a Handle..Notification of ES3 and ES4, without its last word';

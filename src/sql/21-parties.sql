@@ -15,6 +15,7 @@ CREATE TABLE smsr.party_role (
 	bound_at timestamptz NOT NULL DEFAULT now(),
 	bound_by name NOT NULL
 );
+CREATE INDEX party_role_party ON smsr.party_role (party_id);
 COMMENT ON TABLE smsr.party_role IS 'Which database roles act for a party; by name, because a dump must carry it: unbind a role before it is dropped';
 
 CREATE TABLE smsr.eid_range (
@@ -39,7 +40,7 @@ CREATE TABLE smsr.plma (
 	m2m_sp_id text NOT NULL,
 	profile_type text NOT NULL,
 	authorised text[] NOT NULL CHECK (smsr.plma_ok(authorised)),
-	notifications text[] NOT NULL,
+	notifications smsr.notice_kind[] NOT NULL,
 	set_at timestamptz NOT NULL DEFAULT now(),
 	set_by name,
 	PRIMARY KEY (mno_id, m2m_sp_id, profile_type)
@@ -52,7 +53,7 @@ COMMENT ON COLUMN smsr.plma.authorised IS 'Functions, by the names that they hav
 CREATE TABLE smsr.onc (
 	mno_id text NOT NULL,
 	profile_type text NOT NULL,
-	discarded text[] NOT NULL,
+	discarded smsr.notice_kind[] NOT NULL,
 	set_at timestamptz NOT NULL DEFAULT now(),
 	set_by name,
 	PRIMARY KEY (mno_id, profile_type)

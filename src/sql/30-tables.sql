@@ -248,15 +248,3 @@ CREATE TABLE smsr.discrepancy (
 	PRIMARY KEY (eid, id)
 );
 COMMENT ON TABLE smsr.discrepancy IS 'What audits found to be otherwise than the EIS had it, and gaps in the numbers of notifications; the EIS has followed the card since';
-
-CREATE TABLE smsr.notice (
-	id bigint NOT NULL DEFAULT smsr.next_id(),
-	party_id text NOT NULL,
-	eid smsr.eid NOT NULL,
-	kind text NOT NULL,
-	iccid smsr.iccid,
-	operation_id bigint,
-	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	PRIMARY KEY (party_id, id)
-);
-COMMENT ON TABLE smsr.notice IS 'What parties are to be told (Handle..Notification of ES3 and ES4), in the order in which it happened';

@@ -1,18 +1,6 @@
 -- Carrying out what core's procedure decided.  Every function here runs with
 -- the eUICC's row locked by its caller.
 
-CREATE FUNCTION smsr.tell(p_eid smsr.eid, p_party text, p_kind text, p_iccid smsr.iccid, p_operation bigint)
-	RETURNS void
-	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	BEGIN
-		INSERT INTO smsr.notice (party_id, eid, kind, iccid, operation_id)
-		SELECT p_party, p_eid, p_kind, p_iccid, p_operation
-		WHERE p_party IS NOT NULL;
-	END $$;
-COMMENT ON FUNCTION smsr.tell(smsr.eid, text, text, smsr.iccid, bigint) IS 'Queue a notice for a party, in this transaction';
-
 -- The one place where the EIS learns which profile is enabled.
 CREATE FUNCTION smsr.follow_enabled(p_eid smsr.eid, p_aid smsr.aid, p_operation bigint) RETURNS smsr.aid
 	LANGUAGE plpgsql VOLATILE
@@ -29,7 +17,7 @@ CREATE FUNCTION smsr.follow_enabled(p_eid smsr.eid, p_aid smsr.aid, p_operation 
 		IF former.isdp_aid IS NOT NULL THEN
 			UPDATE smsr.profile SET state = 'Disabled', changed_at = now()
 				WHERE eid = p_eid AND isdp_aid = former.isdp_aid;
-			PERFORM smsr.tell(p_eid, former.mno_id, 'HandleProfileDisabled', former.iccid, p_operation);
+			PERFORM smsr.tell(p_eid, 'HandleProfileDisabled', former, p_operation);
 		END IF;
 		UPDATE smsr.profile SET state = 'Enabled', changed_at = now()
 			WHERE eid = p_eid AND isdp_aid = p_aid
@@ -39,7 +27,7 @@ CREATE FUNCTION smsr.follow_enabled(p_eid smsr.eid, p_aid smsr.aid, p_operation 
 			INSERT INTO smsr.profile (eid, isdp_aid, state) VALUES (p_eid, p_aid, 'Enabled')
 				RETURNING * INTO present;
 		END IF;
-		PERFORM smsr.tell(p_eid, present.mno_id, 'HandleProfileEnabled', present.iccid, p_operation);
+		PERFORM smsr.tell(p_eid, 'HandleProfileEnabled', present, p_operation);
 		-- what is on its way must go where the card is now
 		UPDATE smsr.outbound SET destination = present.msisdn, mno_id = present.mno_id,
 				due_at = CASE WHEN present.msisdn IS NULL THEN 'infinity'
@@ -64,10 +52,57 @@ CREATE FUNCTION smsr.remove_profile(p_eid smsr.eid, p_aid smsr.aid, p_operation 
 		UPDATE smsr.euicc SET remaining_memory = least(available_memory,
 				remaining_memory + coalesce(gone.allocated_memory, 0))
 			WHERE eid = p_eid;
-		PERFORM smsr.tell(p_eid, gone.mno_id, 'HandleProfileDeleted', gone.iccid, p_operation);
+		PERFORM smsr.tell(p_eid, 'HandleProfileDeleted', gone, p_operation);
 		RETURN true;
 	END $$;
 COMMENT ON FUNCTION smsr.remove_profile(smsr.eid, smsr.aid, bigint) IS 'The ISD-P is not on the card any more: drop it from the EIS, credit its memory, tell its owner';
+
+-- Fall-back and emergency attribute: one profile of an eUICC has it.
+CREATE FUNCTION smsr.give_fallback(p_eid smsr.eid, p_aid smsr.aid, p_operation bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		changed smsr.profile;
+	BEGIN
+		FOR changed IN UPDATE smsr.profile SET fallback_attribute = false, changed_at = now()
+			WHERE eid = p_eid AND fallback_attribute AND isdp_aid IS DISTINCT FROM p_aid
+			RETURNING *
+		LOOP
+			PERFORM smsr.tell(p_eid, 'HandleFallBackAttributeUnset', changed, p_operation);
+		END LOOP;
+		FOR changed IN UPDATE smsr.profile SET fallback_attribute = true, changed_at = now()
+			WHERE eid = p_eid AND NOT fallback_attribute AND isdp_aid = p_aid
+			RETURNING *
+		LOOP
+			PERFORM smsr.tell(p_eid, 'HandleFallBackAttributeSet', changed, p_operation);
+		END LOOP;
+	END $$;
+COMMENT ON FUNCTION smsr.give_fallback(smsr.eid, smsr.aid, bigint)
+	IS 'This ISD-P has the fall-back attribute and no other; NULL: none has it. Those who lost and got it are told';
+
+CREATE FUNCTION smsr.give_emergency(p_eid smsr.eid, p_aid smsr.aid, p_operation bigint) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		changed smsr.profile;
+	BEGIN
+		FOR changed IN UPDATE smsr.profile SET emergency_attribute = false, changed_at = now()
+			WHERE eid = p_eid AND emergency_attribute AND isdp_aid IS DISTINCT FROM p_aid
+			RETURNING *
+		LOOP
+			PERFORM smsr.tell(p_eid, 'HandleEmergencyProfileAttributeUnset', changed, p_operation);
+		END LOOP;
+		FOR changed IN UPDATE smsr.profile SET emergency_attribute = true, changed_at = now()
+			WHERE eid = p_eid AND NOT emergency_attribute AND isdp_aid = p_aid
+			RETURNING *
+		LOOP
+			PERFORM smsr.tell(p_eid, 'HandleEmergencyProfileAttributeSet', changed, p_operation);
+		END LOOP;
+	END $$;
+COMMENT ON FUNCTION smsr.give_emergency(smsr.eid, smsr.aid, bigint)
+	IS 'This ISD-P has the emergency attribute and no other; NULL: none has it. Those who lost and got it are told';
 
 CREATE FUNCTION smsr.add_profile(p_eid smsr.eid, op smsr.operation) RETURNS void
 	LANGUAGE plpgsql VOLATILE
@@ -100,6 +135,7 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 		enabled smsr.aid;
 		former smsr.aid;
 		holder smsr.aid;
+		changed smsr.profile;
 		free bigint := smsr.read_resources(data);
 	BEGIN
 		INSERT INTO smsr.discrepancy (eid, isdp_aid, operation_id, what, eis_said, card_said)
@@ -143,20 +179,25 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 		IF enabled IS NOT NULL THEN
 			former := smsr.follow_enabled(p_eid, enabled, p_operation);
 		END IF;
-		UPDATE smsr.profile p SET state = 'Disabled', changed_at = now()
+		FOR changed IN UPDATE smsr.profile p SET state = 'Disabled', changed_at = now()
 			FROM smsr.read_audit(data) a
-			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND a.state = 'Disabled' AND p.state = 'Enabled';
+			WHERE p.eid = p_eid AND p.isdp_aid = a.isdp_aid AND a.state = 'Disabled' AND p.state = 'Enabled'
+			RETURNING p.*
+		LOOP
+			PERFORM smsr.tell(p_eid, 'HandleProfileDisabled', changed, p_operation);
+		END LOOP;
 		IF smsr.audit_complete(data) THEN
 			PERFORM smsr.remove_profile(p_eid, p.isdp_aid, p_operation)
 				FROM smsr.profile p
 				WHERE p.eid = p_eid AND p.isdp_aid NOT IN (SELECT a.isdp_aid FROM smsr.read_audit(data) a);
 		END IF;
 		-- one holds the attribute: if the card names it, nobody else does
-		UPDATE smsr.profile p SET fallback_attribute = false
-			WHERE p.eid = p_eid AND p.fallback_attribute AND CASE WHEN holder IS NOT NULL THEN p.isdp_aid <> holder
-				ELSE p.isdp_aid IN (SELECT a.isdp_aid FROM smsr.read_audit(data) a) END;
-		UPDATE smsr.profile p SET fallback_attribute = true
-			WHERE p.eid = p_eid AND p.isdp_aid = holder AND NOT p.fallback_attribute;
+		IF holder IS NOT NULL THEN
+			PERFORM smsr.give_fallback(p_eid, holder, p_operation);
+		ELSIF EXISTS (SELECT FROM smsr.read_audit(data) a JOIN smsr.profile p ON p.isdp_aid = a.isdp_aid
+				WHERE p.eid = p_eid AND p.fallback_attribute) THEN
+			PERFORM smsr.give_fallback(p_eid, NULL, p_operation);
+		END IF;
 		UPDATE smsr.euicc SET last_audit_at = now(),
 				remaining_memory = least(coalesce(free, remaining_memory), available_memory)
 			WHERE eid = p_eid;
@@ -421,15 +462,9 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				WHEN 'remove_left' THEN
 					PERFORM smsr.remove_profile(p_eid, op.left_aid, p_operation);
 				WHEN 'move_fallback' THEN
-					UPDATE smsr.profile SET fallback_attribute = false
-						WHERE eid = p_eid AND fallback_attribute AND isdp_aid <> op.isdp_aid;
-					UPDATE smsr.profile SET fallback_attribute = true, changed_at = now()
-						WHERE eid = p_eid AND isdp_aid = op.isdp_aid;
+					PERFORM smsr.give_fallback(p_eid, op.isdp_aid, p_operation);
 				WHEN 'set_emergency' THEN
-					UPDATE smsr.profile SET emergency_attribute = false
-						WHERE eid = p_eid AND emergency_attribute AND isdp_aid <> op.isdp_aid;
-					UPDATE smsr.profile SET emergency_attribute = true, changed_at = now()
-						WHERE eid = p_eid AND isdp_aid = op.isdp_aid;
+					PERFORM smsr.give_emergency(p_eid, op.isdp_aid, p_operation);
 				WHEN 'resync' THEN
 					PERFORM smsr.resync(packet);
 				WHEN 'send' THEN

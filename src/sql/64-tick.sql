@@ -68,9 +68,10 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 				made := made + 1;
 			END IF;
 		END LOOP;
+		PERFORM smsr.prune_notices();
 		RETURN made;
 	END $$;
-COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message; old ones are dropped by whoever decides how long to keep them';
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE

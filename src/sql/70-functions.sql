@@ -208,7 +208,7 @@ CREATE FUNCTION smsr.profile_download_completed(eid smsr.eid, iccid smsr.iccid, 
 					imsi = coalesce(profile_download_completed.imsi, p.imsi),
 					pol2 = coalesce(profile_download_completed.pol2, p.pol2)
 				WHERE p.eid = profile_download_completed.eid AND p.isdp_aid = op.isdp_aid;
-			PERFORM smsr.tell(profile_download_completed.eid, p.mno_id, 'HandleProfileDownloaded', p.iccid, op.id)
+			PERFORM smsr.tell(p.eid, 'HandleProfileDownloaded', p, op.id)
 				FROM smsr.profile p WHERE p.eid = profile_download_completed.eid AND p.isdp_aid = op.isdp_aid;
 		END IF;
 		RETURN op.id;
@@ -237,6 +237,8 @@ CREATE FUNCTION smsr.update_policy_rules(eid smsr.eid, iccid smsr.iccid, pol2 sm
 		IF op.proceed THEN
 			UPDATE smsr.profile p SET pol2 = update_policy_rules.pol2, changed_at = now()
 				WHERE p.eid = update_policy_rules.eid AND p.isdp_aid = op.isdp_aid;
+			PERFORM smsr.tell(p.eid, 'HandlePOL2Updated', p, op.id)
+				FROM smsr.profile p WHERE p.eid = update_policy_rules.eid AND p.isdp_aid = op.isdp_aid;
 		END IF;
 		RETURN op.id;
 	END $$;

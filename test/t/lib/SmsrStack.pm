@@ -46,6 +46,9 @@ INSERT INTO smsr.party (oid, kind, name) VALUES
 	('$EUM', 'EUM', 'Example Cards'),
 	('1.3.6.1.4.1.99999.3', 'MNO', 'North Mobile'),
 	('1.3.6.1.4.1.99999.4', 'MNO', 'South Mobile');
+INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES
+	('north_mobile', '1.3.6.1.4.1.99999.3', current_user),
+	('south_mobile', '1.3.6.1.4.1.99999.4', current_user);
 CREATE ROLE test_gateway LOGIN;
 SELECT smsr.grant_gateway('test_gateway');
 SQL
