@@ -46,6 +46,12 @@ take_after_length(TlvReader *r, const char *field, uint32_t tag, size_t pos,
 	return take(r, field, tag, pos, len, tlv, error);
 }
 
+static size_t
+tag_size(uint32_t tag)
+{
+	return tag <= 0xFF ? 1 : tag <= 0xFFFF ? 2 : 3;
+}
+
 bool
 tlv_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error)
 {
@@ -75,6 +81,29 @@ tlv_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error)
 	}
 
 	return take_after_length(r, field, tag, pos, tlv, error);
+}
+
+bool
+tlv_read_minimal(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error)
+{
+	TlvReader	next = *r;
+	size_t		header;
+
+	if (!tlv_read(&next, field, tlv, error))
+		return false;
+	header = (size_t) (tlv->value.data - (r->data + r->pos));
+	if (header != tag_size(tlv->tag) + ber_length_size(tlv->value.len))
+		return smsr_fail(error, SMSR_BAD_LENGTH, field, r->pos, "a length of the fewest octets");
+	*r = next;
+	return true;
+}
+
+TlvReader
+tlv_inside(const TlvReader *r, SmsrBytes part)
+{
+	const size_t start = (size_t) (part.data - r->data);
+
+	return (TlvReader) {r->data, start + part.len, start};
 }
 
 bool
@@ -170,12 +199,18 @@ put_ber_length(SmsrWriter *w, size_t len)
 void
 put_tag(SmsrWriter *w, uint32_t tag)
 {
-	if (tag <= 0xFF)
-		put_u8(w, (uint8_t) tag);
-	else if (tag <= 0xFFFF)
-		put_u16(w, (uint16_t) tag);
-	else
-		put_u24(w, tag);
+	switch (tag_size(tag))
+	{
+		case 1:
+			put_u8(w, (uint8_t) tag);
+			break;
+		case 2:
+			put_u16(w, (uint16_t) tag);
+			break;
+		default:
+			put_u24(w, tag);
+			break;
+	}
 }
 
 void

@@ -43,7 +43,18 @@ tlv_at_end(const TlvReader *r)
  */
 extern bool tlv_read(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error);
 
-/* The same for a DGI: two octets of identifier, one of length or FF + two. */
+/*
+ * The same where the length must be minimal: what is signed has one coding only.
+ */
+extern bool tlv_read_minimal(TlvReader *r, const char *field, SmsrTlv *tlv, SmsrError *error);
+
+/*
+ * A reader of one part of what r reads, whose errors still count from the
+ * beginning of r's input.
+ */
+extern TlvReader tlv_inside(const TlvReader *r, SmsrBytes part);
+
+/* As tlv_read(), for a DGI: two octets of identifier, one of length or FF + two. */
 extern bool dgi_read(TlvReader *r, const char *field, SmsrTlv *dgi, SmsrError *error);
 
 /*
