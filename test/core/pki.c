@@ -244,6 +244,8 @@ pki_x509(const char *name, EVP_PKEY *key, const char *issuer, EVP_PKEY *issuer_k
 	add_extension(x, NID_key_usage, 1, odd.no_key_cert_sign ? hex("03020780") : hex("03020106"));
 	if (!odd.no_key_identifier)
 		add_extension(x, NID_subject_key_identifier, 0, object("04", pki_key_identifier(key)));
+	if (odd.claims != NULL)
+		authority = pki_key_identifier(odd.claims);
 	if (odd.other_authority_key)
 		authority = with_bit_turned(authority, 0);
 	add_extension(x, NID_authority_key_identifier, 0, object("30", object("80", authority)));

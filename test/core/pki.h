@@ -33,7 +33,7 @@ extern SmsrBytes object(const char *tag, SmsrBytes value);
 /* one bit turned, in a copy */
 extern SmsrBytes with_bit_turned(SmsrBytes octets, size_t bit);
 
-/* What is odd about a certificate of X.509; all false is a good one. */
+/* What is odd about a certificate of X.509; nothing of it is a good one. */
 typedef struct PkiOdd
 {
 	bool		no_ca;
@@ -46,6 +46,7 @@ typedef struct PkiOdd
 	bool		unknown_critical;
 	bool		by_name;		/* FRP256v1 by its object identifier */
 	bool		sha384;
+	EVP_PKEY   *claims;			/* whose identifier it has as the authority's */
 } PkiOdd;
 
 /* In DER; issuer_key NULL: by itself. */

@@ -96,8 +96,11 @@ chains(const Authorities *a)
 	odd_ci(a, (PkiOdd) {.no_key_identifier = true}, "a subject key identifier of 1 to 32 octets", "without identifier");
 
 	/* the same names and identifiers, another key's signature */
-	fails(chain_verify_eum(pki_x509("EUM", a->eum, "CI", other, good), ci, PKI_NOW, &key, &error), &error,
-		  SMSR_BAD_VALUE, "EUM certificate", 0, "%s: by another CI of that name", name);
+	error = (SmsrError) {0};
+	ok(!chain_verify_eum(pki_x509("EUM", a->eum, "CI", other, (PkiOdd) {.by_name = a->by_name, .claims = a->ci}),
+						 ci, PKI_NOW, &key, &error) &&
+	   error.code == SMSR_BAD_VALUE && strcmp(error.expected, "a signature by the CI") == 0,
+	   "%s: by another CI of that name", name);
 	eum = copy_of(eum);
 	for (size_t bit = 8 * (eum.len - 30); bit < 8 * eum.len; bit++)
 	{
