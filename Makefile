@@ -44,7 +44,8 @@ PG_CONFIG ?= pg_config
 
 # -isystem: the warnings below are for our code, not for the server's headers
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) \
-	$(shell xml2-config --cflags 2>/dev/null || pkg-config --cflags libxml-2.0)
+	$(shell xml2-config --cflags 2>/dev/null || pkg-config --cflags libxml-2.0) \
+	$(shell pkg-config --cflags p11-kit-1)
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wshadow \
 	-Wno-unused-parameter -Werror=implicit-function-declaration
 # clang complains about what the server, built by gcc, says in gcc's words

@@ -8,10 +8,11 @@ set -euo pipefail
 major=15
 build=(gcc make libc6-dev pkg-config
 	"postgresql-$major" "postgresql-server-dev-$major"
-	libssl-dev libxml2-dev libpq-dev libsmpp34-dev)
+	libssl-dev libxml2-dev libp11-kit-dev libpq-dev libsmpp34-dev)
 test=("postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
 	libipc-run-perl libjson-perl libnet-smpp-perl perl
-	clang libclang-rt-14-dev)
+	clang libclang-rt-14-dev
+	softhsm2 opensc)
 
 case ${1:-test} in
 	build) wanted=("${build[@]}") ;;

@@ -28,7 +28,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
 		detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	RETURN replace(replace(concat_ws(E'\n  ', state || ': ' || message, nullif(detail, ''), nullif(hint, '')),
+	RETURN replace(replace(regexp_replace(concat_ws(E'\n  ', state || ': ' || message, nullif(detail, ''), nullif(hint, '')),
+		'aes:[0-9a-f]{6}', 'aes:NAME'),
 		(SELECT path FROM key_dir), 'DIR'), current_setting('data_directory'), 'PGDATA');
 END $$;
 
@@ -40,9 +41,18 @@ SELECT in_dir('printf 000102030405060708090a0b0c0d0e0f > transport; printf 00010
 SELECT in_dir('printf 000102030405060708090a0b0c0d0e0f0001020304050g > nohex; head -c 31 kek > kek.31; cat kek kek > kek.64; : > empty');
 SELECT in_dir('cp kek group; chmod 640 group; cp kek world; chmod 604 world; ln -s kek link; mkfifo fifo; mkdir directory');
 
+-- names of KEKs are of random keys here
+CREATE VIEW keystore AS
+	SELECT provider, kek ~ '^aes:[0-9a-f]{6}$' AS kek,
+		regexp_replace(replace(kek_problem, (SELECT path FROM key_dir), 'DIR'), 'aes:[0-9a-f]{6}', 'aes:NAME') AS kek_problem,
+		former_provider AS former, former_kek ~ '^aes:[0-9a-f]{6}$' AS former_kek,
+		regexp_replace(replace(former_kek_problem, (SELECT path FROM key_dir), 'DIR'), 'aes:[0-9a-f]{6}', 'aes:NAME') AS former_problem,
+		active_storage_key AS active, storage_keys AS keys, to_rewrap, kek_visits AS visits
+	FROM smsr.keystore_status();
+
 -- ---- without a KEK nothing goes ----
 
-SELECT * FROM smsr.keystore_status();
+SELECT * FROM keystore;
 SELECT try('SELECT smsr.create_storage_key()');
 SELECT try($$SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.1', 'aes-kw', '\x00', '\x000000')$$);
 
@@ -71,7 +81,7 @@ ALTER SYSTEM SET smsr.kek_file = :'kek';
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
 SELECT try('SELECT smsr.create_storage_key()');
-SELECT provider, replace(kek_problem, :'dir', 'DIR') AS kek_problem, active_storage_key, storage_keys FROM smsr.keystore_status();
+SELECT * FROM keystore;
 
 \set kek :dir/data/smsr_keystore_test/kek
 ALTER SYSTEM SET smsr.kek_file = :'kek';
@@ -94,7 +104,7 @@ ALTER SYSTEM SET smsr.kek_file = :'kek';
 \setenv SMSR_KEK :kek
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
-SELECT * FROM smsr.keystore_status();
+SELECT * FROM keystore;
 SELECT try($$SELECT smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', (SELECT path || '/transport' FROM key_dir))$$);
 
 -- what an aborted transaction has cached must not seal what stays
@@ -196,6 +206,108 @@ SELECT try($$SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x163
 ROLLBACK;
 SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
 
+-- what the former one sealed is sealed again, a few at a time, and what does not open keeps nobody from it
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.2', 'aes-kw', (SELECT path || '/transport' FROM key_dir));
+BEGIN;
+UPDATE smsr.storage_key SET state = 'retiring' WHERE state = 'active';
+UPDATE smsr.storage_key SET state = 'active' WHERE id = 1;
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.2', 'aes-kw', (SELECT path || '/transport' FROM key_dir));
+UPDATE smsr.storage_key SET state = 'retiring' WHERE id = 1;
+UPDATE smsr.storage_key SET state = 'active' WHERE id = 2;
+INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, sealed)
+	SELECT eid, sd_aid, n, 'SCP80', key_type, set_byte(sealed, 30, get_byte(sealed, 30) # 1) FROM card, generate_series(14, 15) AS n;
+COMMIT;
+CREATE TABLE before AS SELECT eid, sd_aid, kvn, sealed FROM smsr.keyset;
+SELECT id, state, key_sets, transport_keys FROM smsr.storage_key_use ORDER BY id;
+SELECT smsr.reseal_keys(1);
+SELECT id, state, key_sets, transport_keys FROM smsr.storage_key_use ORDER BY id;
+SELECT smsr.reseal_keys(2);
+SELECT smsr.reseal_keys();
+SELECT id, state, key_sets, transport_keys FROM smsr.storage_key_use ORDER BY id;
+-- these do not open: they are as they were, and hold the storage key
+SELECT k.kvn FROM smsr.keyset AS k JOIN before AS b USING (eid, sd_aid, kvn, sealed) ORDER BY 1;
+DELETE FROM smsr.keyset WHERE kvn IN (14, 15);
+SELECT smsr.reseal_keys();
+SELECT id, state, key_sets, transport_keys FROM smsr.storage_key_use ORDER BY id;
+SELECT smsr.reseal_keys();
+-- the same keys, in their places only
+SELECT bool_and(smsr.sealed_keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)) AS open,
+	bool_or(smsr.sealed_keyset_opens(k.eid, k.sd_aid, (k.kvn + 1)::smallint, k.key_type, k.sealed)) AS elsewhere FROM smsr.keyset AS k;
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+SELECT eum_id, id, substr(sealed, 2, 4) AS storage_key, smsr.reseal_transport_key(eum_id, id, mode, sealed) IS NOT NULL AS opens,
+	smsr.reseal_transport_key(eum_id, (id + 1)::smallint, mode, sealed) IS NOT NULL AS elsewhere
+	FROM smsr.transport_key WHERE sealed IS NOT NULL ORDER BY 1, 2;
+SELECT smsr.reseal_keys(0);
+-- a straggler: sealed under a key that is retired already
+UPDATE smsr.keyset AS k SET sealed = b.sealed FROM before AS b WHERE (k.eid, k.sd_aid, k.kvn) = (b.eid, b.sd_aid, b.kvn);
+SELECT key_sets > 0 AS straggles FROM smsr.storage_key_use WHERE state = 'retired';
+SELECT smsr.reseal_keys();
+SELECT id, state, key_sets, transport_keys FROM smsr.storage_key_use ORDER BY id;
+DROP TABLE before;
+DELETE FROM smsr.transport_key WHERE eum_id = '1.3.6.1.4.1.99999.2';
+
+-- ---- another KEK ----
+
+SELECT path AS dir FROM key_dir \gset
+\set kek :dir/other
+\set former :dir/kek
+ALTER SYSTEM SET smsr.former_kek_provider = 'file';
+ALTER SYSTEM SET smsr.former_kek_file = :'former';
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+\c -
+SET client_min_messages = warning;
+\pset null '(null)'
+SELECT * FROM keystore;
+-- both open, the current one seals
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+SELECT smsr.create_storage_key();
+SELECT count(DISTINCT kek) AS keks FROM smsr.storage_key;
+SELECT * FROM keystore;
+CREATE TABLE wrapped_before AS SELECT id, wrapped, check_value FROM smsr.storage_key;
+SELECT smsr.rewrap_storage_keys();
+SELECT count(*) AS same_keys, bool_or(s.wrapped = b.wrapped) FILTER (WHERE s.id < 3) AS same_wrapping
+	FROM smsr.storage_key AS s JOIN wrapped_before AS b USING (id, check_value);
+SELECT * FROM keystore;
+SELECT try('SELECT smsr.rewrap_storage_key(0)');
+SELECT try('SELECT smsr.rewrap_storage_key(99)');
+-- the former one is not needed any more
+ALTER SYSTEM RESET smsr.former_kek_provider;
+ALTER SYSTEM RESET smsr.former_kek_file;
+\set kek :dir/./other
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+\c -
+SET client_min_messages = warning;
+\pset null '(null)'
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
+SELECT smsr.reseal_keys();
+SELECT id, state, key_sets FROM smsr.storage_key_use ORDER BY id;
+SELECT * FROM keystore;
+-- a former one that is not what it is said to be
+UPDATE smsr.storage_key AS s SET wrapped = b.wrapped FROM wrapped_before AS b WHERE b.id = s.id AND s.id = 1;
+SELECT try('SELECT smsr.rewrap_storage_keys()');
+UPDATE smsr.storage_key SET kek = 'pkcs11:token=t;object=k' WHERE id = 1;
+SELECT try('SELECT smsr.rewrap_storage_keys()');
+DROP TABLE wrapped_before;
+-- and all is as it was
+\set kek :dir/kek
+\set former :dir/other
+ALTER SYSTEM SET smsr.former_kek_provider = 'file';
+ALTER SYSTEM SET smsr.former_kek_file = :'former';
+ALTER SYSTEM SET smsr.kek_file = :'kek';
+\setenv SMSR_KEK :kek
+SELECT pg_reload_conf();
+\! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
+DELETE FROM smsr.storage_key WHERE id = 1;
+SELECT smsr.rewrap_storage_keys();
+ALTER SYSTEM RESET smsr.former_kek_provider;
+ALTER SYSTEM RESET smsr.former_kek_file;
+
 -- ---- the same KEK in digits, and a wrong one ----
 
 SELECT path AS dir FROM key_dir \gset
@@ -204,19 +316,20 @@ ALTER SYSTEM SET smsr.kek_file = :'kek';
 \setenv SMSR_KEK :kek
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
-SELECT * FROM smsr.keystore_status();
+SELECT * FROM keystore;
 \set kek :dir/kek.upper
 ALTER SYSTEM SET smsr.kek_file = :'kek';
 \setenv SMSR_KEK :kek
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
-SELECT * FROM smsr.keystore_status();
+SELECT * FROM keystore;
+SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
 \set kek :dir/other
 ALTER SYSTEM SET smsr.kek_file = :'kek';
 \setenv SMSR_KEK :kek
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
-SELECT * FROM smsr.keystore_status();
+SELECT * FROM keystore;
 -- this backend has unwrapped its keys already, the next one can not
 SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
 \c -
@@ -270,6 +383,35 @@ SELECT id, mode, length(sealed) FROM smsr.transport_key;
 SELECT smsr.import_transport_key('1.3', 'aes-kwp', :wrapped, '\x000000');
 SELECT smsr.import_transport_key('1.3', '3des-ecb', :wrapped, '\x8246e1');
 
+-- ---- what would be logged ----
+
+SELECT set_config(name, value, false) FROM (VALUES ('log_statement', 'none'), ('log_min_duration_statement', '-1'),
+	('log_min_duration_sample', '-1'), ('log_transaction_sample_rate', '0'), ('log_parameter_max_length', '-1'),
+	('log_parameter_max_length_on_error', '0'), ('log_min_error_statement', 'panic'), ('log_min_messages', 'warning')) AS v (name, value);
+SELECT setting, value FROM smsr.check_logging() WHERE setting NOT LIKE 'pg\_stat\_statements.%';
+SET log_min_error_statement = 'error';
+SELECT * FROM smsr.check_logging() WHERE setting NOT LIKE 'pg\_stat\_statements.%';
+SET log_statement = 'ddl';
+SELECT setting FROM smsr.check_logging() WHERE setting = 'log_statement';
+SET log_min_duration_statement = 0;
+SET log_parameter_max_length_on_error = 10;
+SET debug_print_plan = on;
+SET log_min_messages = 'debug2';
+SELECT setting, value FROM smsr.check_logging() WHERE setting NOT LIKE 'pg\_stat\_statements.%';
+-- it is not bound parameters alone
+SET log_parameter_max_length = 0;
+SELECT setting, value FROM smsr.check_logging() WHERE setting LIKE 'log%' AND setting LIKE '%\_len%';
+-- whoever imports keys is told, once a backend
+\c -
+SET log_statement = 'mod';
+SELECT path AS dir FROM key_dir \gset
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.3', 'aes-kw', :'dir' || '/transport');
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.3', 'aes-kw', :'dir' || '/transport');
+\c -
+SET log_statement = 'none';
+SELECT smsr.import_transport_key_file('1.3.6.1.4.1.99999.3', 'aes-kw', :'dir' || '/transport');
+SET client_min_messages = warning;
+
 -- ---- no trace ----
 
 DROP OWNED BY regress_smsr_keys;
@@ -282,5 +424,6 @@ DELETE FROM smsr.storage_key;
 ALTER SYSTEM RESET smsr.kek_file;
 SELECT pg_reload_conf();
 SELECT in_dir(format('rm -rf %s/smsr_keystore_test "$PWD"', current_setting('data_directory')));
+DROP VIEW keystore;
 DROP FUNCTION try_file, try, in_dir;
 DROP TABLE key_dir;

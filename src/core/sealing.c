@@ -91,6 +91,20 @@ sealing_key_id(const Sealing *s)
 }
 
 bool
+sealing_check_value(const uint8_t key[SEALING_KEY_LEN], uint8_t check_value[SEALING_CHECK_VALUE_LEN])
+{
+	uint8_t		mac[EVP_MAX_BLOCK_LENGTH];
+	size_t		len = 0;
+
+	if (EVP_Q_mac(NULL, "CMAC", NULL, "AES-256-CBC", NULL, key, SEALING_KEY_LEN,
+				  (const unsigned char *) "check", 5, mac, sizeof(mac), &len) == NULL)
+		return false;
+	memcpy(check_value, mac, SEALING_CHECK_VALUE_LEN);
+	OPENSSL_cleanse(mac, sizeof(mac));
+	return true;
+}
+
+bool
 sealing_blob_key_id(SmsrBytes blob, uint32_t *sek_id, SmsrError *error)
 {
 	if (blob.len < SEALING_OVERHEAD)

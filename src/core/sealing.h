@@ -15,6 +15,7 @@
 #define SEALING_KEY_LEN		32
 #define SEALING_NONCE_LEN	12
 #define SEALING_TAG_LEN		16
+#define SEALING_CHECK_VALUE_LEN	3
 /* version 01, storage key id (4), nonce, ciphertext, tag */
 #define SEALING_OVERHEAD	(1 + 4 + SEALING_NONCE_LEN + SEALING_TAG_LEN)
 #define SEALING_VERSION		0x01
@@ -39,6 +40,13 @@ extern void sealing_free(Sealing *s);
 /* The storage key (SEK) that the following calls use; id is kept in each blob. */
 extern bool sealing_set_key(Sealing *s, uint32_t sek_id, const uint8_t key[SEALING_KEY_LEN], SmsrError *error);
 extern uint32_t sealing_key_id(const Sealing *s);	/* 0 if none is set */
+
+/*
+ * The first octets of AES-CMAC(key, "check"), to tell a wrong key before
+ * anything is opened with it.  For storage keys and what wraps them.
+ */
+extern bool sealing_check_value(const uint8_t key[SEALING_KEY_LEN],
+								uint8_t check_value[SEALING_CHECK_VALUE_LEN]);
 
 /* The storage key id that a blob names; false if it is no blob. */
 extern bool sealing_blob_key_id(SmsrBytes blob, uint32_t *sek_id, SmsrError *error);

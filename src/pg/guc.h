@@ -1,6 +1,7 @@
 /*
  * guc.h
- *		Configuration parameters; smsr.c defines and explains them.
+ *		Configuration parameters; smsr.c defines and explains them.  Those of the
+ *		key encryption key are kek.c's own.
  */
 #ifndef SMSR_GUC_H
 #define SMSR_GUC_H
@@ -18,7 +19,6 @@ typedef enum SmsrEumSignature
 
 extern int	smsr_shard;
 extern char *smsr_smsr_id;
-extern char *smsr_kek_file;
 extern int	smsr_default_validity;	/* seconds */
 extern int	smsr_max_segments;
 extern int	smsr_retry_initial; /* seconds */

@@ -1,84 +1,17 @@
 /*
  * key_file.c
- *		A key in a file of the server's machine, and the rules for such a file.
- *
- * A file that others may read protects nothing, and one inside the data
- * directory travels with every base backup: both are refused, not warned of.
+ *		Keys that stand outside the database, as octets or as digits.
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <openssl/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "miscadmin.h"
 
 #include "pg/key_file.h"
+#include "pg/secret.h"
 #include "pg/secure.h"
 
 /* hexadecimal digits and CR LF */
-#define FILE_MAX_LEN	(2 * KEY_FILE_MAX_LEN + 2)
-
-static void refuse(const char *what, const char *path, const char *because, const char *hint) pg_attribute_noreturn();
-
-static void
-refuse(const char *what, const char *path, const char *because, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_CONFIG_FILE_ERROR),
-			 errmsg("%s file \"%s\" %s", what, path, because),
-			 errhint("%s", hint)));
-}
-
-/* Whether some directory above path is the data directory, by any name. */
-static bool
-inside_data_directory(const char *path)
-{
-	struct stat data;
-	struct stat above;
-	char		resolved[PATH_MAX];
-	char	   *slash;
-
-	if (stat(DataDir, &data) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not stat the data directory: %m")));
-	if (realpath(path, resolved) == NULL)
-		return true;			/* gone or replaced meanwhile: not to be trusted */
-
-	while ((slash = strrchr(resolved, '/')) != NULL && slash != resolved)
-	{
-		*slash = '\0';
-		if (stat(resolved, &above) == 0 &&
-			above.st_dev == data.st_dev && above.st_ino == data.st_ino)
-			return true;
-	}
-	return false;
-}
-
-static void
-check_file(int fd, const char *what, const char *path)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not stat %s file \"%s\": %m", what, path)));
-	if (!S_ISREG(st.st_mode))
-		refuse(what, path, "is not a regular file", "Name a file that holds the key.");
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		refuse(what, path, "belongs to another user",
-			   "The file must belong to the server's user or to root.");
-	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		refuse(what, path, "has group or world access",
-			   "File must have permissions u=rw (0600) or less.");
-	if (inside_data_directory(path))
-		refuse(what, path, "is inside the data directory",
-			   "Keep it elsewhere: a backup of the database must not carry its key.");
-}
+#define TEXT_MAX_LEN	(2 * KEY_FILE_MAX_LEN + 2)
 
 static int
 hex_digit(uint8 c)
@@ -120,70 +53,50 @@ key_len_ok(int len, int min_len)
 	return len >= min_len && len <= KEY_FILE_MAX_LEN && len % 8 == 0;
 }
 
+/* The key that the octets of the secret in locked memory say, whose length is len; 0: none. */
+static int
+read_key(int len, int min_len, uint8 *key)
+{
+	uint8	   *text = secure_memory()->secret;
+	int			key_len;
+
+	StaticAssertStmt(TEXT_MAX_LEN < SECURE_SECRET_LEN, "room to see that a text is too long");
+
+	/* digits first: 32 of them are an AES-128 key, or 32 octets of text */
+	key_len = read_hex(text, len, key);
+	if (!key_len_ok(key_len, min_len))
+	{
+		key_len = key_len_ok(len, min_len) ? len : 0;
+		OPENSSL_cleanse(key, KEY_FILE_MAX_LEN);
+		memcpy(key, text, key_len);
+	}
+	OPENSSL_cleanse(text, SECURE_SECRET_LEN);
+	return key_len;
+}
+
 int
 key_file_read(const char *path, const char *what, int min_len, uint8 *key)
 {
-	uint8	   *text = secure_memory()->file;
-	int			len = 0;
-	int			key_len = 0;
-	int			fd;
+	int			len = secret_from_file(path, what, secure_memory()->secret, SECURE_SECRET_LEN);
+	int			key_len = read_key(len, min_len, key);
 
-	StaticAssertStmt(FILE_MAX_LEN < SECURE_FILE_LEN, "room to see that a file is too long");
-
-	if (!is_absolute_path(path))
-		refuse(what, path, "is not named by an absolute path", "Give the path from the root.");
-
-	/* O_NONBLOCK: a FIFO must be refused, not waited for */
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno == ELOOP)
-		refuse(what, path, "is a symbolic link", "Name the file itself.");
-	if (fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open %s file \"%s\": %m", what, path)));
-
-	PG_TRY();
-	{
-		check_file(fd, what, path);
-		while (len < SECURE_FILE_LEN)
-		{
-			ssize_t		got = read(fd, text + len, SECURE_FILE_LEN - len);
-
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got < 0)
-				ereport(ERROR,
-						(errcode_for_file_access(),
-						 errmsg("could not read %s file \"%s\": %m", what, path)));
-			if (got == 0)
-				break;
-			len += got;
-		}
-
-		/* digits first: 32 of them are an AES-128 key, or 32 octets of text */
-		key_len = read_hex(text, len, key);
-		if (!key_len_ok(key_len, min_len) && key_len_ok(len, min_len))
-		{
-			memcpy(key, text, len);
-			key_len = len;
-		}
-	}
-	PG_FINALLY();
-	{
-		close(fd);
-		OPENSSL_cleanse(text, SECURE_FILE_LEN);
-	}
-	PG_END_TRY();
-
-	if (!key_len_ok(key_len, min_len))
-	{
-		OPENSSL_cleanse(key, KEY_FILE_MAX_LEN);
-		if (min_len == KEY_FILE_MAX_LEN)
-			refuse(what, path, "does not hold a key",
-				   "It must hold 32 octets, or 64 hexadecimal digits.");
-		else
-			refuse(what, path, "does not hold a key",
-				   "It must hold 16, 24 or 32 octets, or twice as many hexadecimal digits.");
-	}
+	if (key_len == 0 && min_len == KEY_FILE_MAX_LEN)
+		secret_refuse_file(what, path, "does not hold a key",
+						   "It must hold 32 octets, or 64 hexadecimal digits.");
+	if (key_len == 0)
+		secret_refuse_file(what, path, "does not hold a key",
+						   "It must hold 16, 24 or 32 octets, or twice as many hexadecimal digits.");
 	return key_len;
+}
+
+void
+key_command_read(const char *command, const char *setting, uint8 *key)
+{
+	int			len = secret_from_command(command, setting, secure_memory()->secret, SECURE_SECRET_LEN);
+
+	if (read_key(len, KEY_FILE_MAX_LEN, key) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("the command in %s did not print a key", setting),
+				 errhint("It must print 32 octets, or 64 hexadecimal digits, and nothing else.")));
 }

@@ -1,6 +1,6 @@
 /*
  * key_file.h
- *		A key in a file of the server's machine, and the rules for such a file.
+ *		Keys that stand outside the database, as octets or as digits.
  */
 #ifndef SMSR_KEY_FILE_H
 #define SMSR_KEY_FILE_H
@@ -14,5 +14,8 @@
  * hexadecimal digits and at most a line end.  what names the file in errors.
  */
 extern int	key_file_read(const char *path, const char *what, int min_len, uint8 *key);
+
+/* The same for what a command prints, 32 octets or their digits; setting names the parameter. */
+extern void key_command_read(const char *command, const char *setting, uint8 *key);
 
 #endif							/* SMSR_KEY_FILE_H */

@@ -2,9 +2,9 @@
  * keystore.c
  *		Card keys, sealed at rest and opened for as long as a call takes.
  *
- * A storage key is unwrapped when a blob first names it; what stays is the key
+ * Storage keys are unwrapped when a blob first names one; what stays is the key
  * schedule in libcrypto's context.  After that a blob costs one pass of GCM and
- * no look at a table.
+ * no look at a table, a file or a token.
  */
 #include "postgres.h"
 
@@ -16,28 +16,24 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "commands/trigger.h"
 #include "core/aid.h"
 #include "core/eid.h"
-#include "funcapi.h"
-#include "pg/guc.h"
-#include "pg/key_file.h"
 #include "pg/keystore.h"
+#include "pg/logging.h"
 #include "pg/report.h"
 #include "pg/secure.h"
+#include "pg/storage_key.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-
-#define CHECK_VALUE_LEN		3
-#define WRAPPED_MAX_LEN		(SEALING_KEY_LEN + 8)
 
 /* smsr.storage_key */
 #define Anum_storage_key_id				1
 #define Anum_storage_key_wrapped		2
 #define Anum_storage_key_check_value	3
 #define Anum_storage_key_state			4
+#define Anum_storage_key_kek			5
 
 typedef struct StorageKey
 {
@@ -46,8 +42,11 @@ typedef struct StorageKey
 } StorageKey;
 
 /* Two while one is being retired; more only after several rotations. */
-static StorageKey cache[4];
+static StorageKey cache[SECURE_STORAGE_KEYS];
 static int	next_victim;
+
+/* How often this backend went to the KEK for them */
+static int64 kek_visits;
 
 /* The active key's id; 0: not looked up yet */
 static uint32 active_id;
@@ -124,186 +123,260 @@ keystore_scan(Oid relid, KeyRowVisitor visit, void *arg)
 	table_close(rel, AccessShareLock);
 }
 
-typedef struct StorageKeyRow
-{
-	uint32		wanted;			/* 0: the active one */
-	uint32		id;				/* 0: there is none */
-	int			wrapped_len;
-	uint8		wrapped[WRAPPED_MAX_LEN];
-	uint8		check_value[CHECK_VALUE_LEN];
-} StorageKeyRow;
-
 static bool
-is_active(HeapTuple row, TupleDesc desc)
+collect_storage_key(HeapTuple row, TupleDesc desc, void *arg)
 {
+	StorageKeys *keys = arg;
 	bool		isnull;
-	text	   *state = DatumGetTextPP(heap_getattr(row, Anum_storage_key_state, desc, &isnull));
-
-	return VARSIZE_ANY_EXHDR(state) == 6 && memcmp(VARDATA_ANY(state), "active", 6) == 0;
-}
-
-static bool
-find_storage_key(HeapTuple row, TupleDesc desc, void *arg)
-{
-	StorageKeyRow *found = arg;
-	bool		isnull;
-	uint32		id = DatumGetInt32(heap_getattr(row, Anum_storage_key_id, desc, &isnull));
+	StorageKeyRow *key;
 	bytea	   *wrapped;
 	bytea	   *check_value;
+	char	   *state;
 
-	if (found->wanted != 0 ? id != found->wanted : !is_active(row, desc))
-		return true;
-
+	if (keys->count == keys->room)
+	{
+		keys->room *= 2;
+		keys->rows = repalloc(keys->rows, keys->room * sizeof(StorageKeyRow));
+	}
+	key = &keys->rows[keys->count++];
+	memset(key, 0, sizeof(*key));
+	key->id = DatumGetInt32(heap_getattr(row, Anum_storage_key_id, desc, &isnull));
 	wrapped = DatumGetByteaPP(heap_getattr(row, Anum_storage_key_wrapped, desc, &isnull));
 	check_value = DatumGetByteaPP(heap_getattr(row, Anum_storage_key_check_value, desc, &isnull));
-	found->id = id;
-	found->wrapped_len = Min(VARSIZE_ANY_EXHDR(wrapped), WRAPPED_MAX_LEN);
-	memcpy(found->wrapped, VARDATA_ANY(wrapped), found->wrapped_len);
-	memcpy(found->check_value, VARDATA_ANY(check_value), CHECK_VALUE_LEN);
-	return false;
+	state = TextDatumGetCString(heap_getattr(row, Anum_storage_key_state, desc, &isnull));
+	key->active = strcmp(state, "active") == 0;
+	key->retired = strcmp(state, "retired") == 0;
+	strlcpy(key->kek, TextDatumGetCString(heap_getattr(row, Anum_storage_key_kek, desc, &isnull)), KEK_NAME_SIZE);
+	key->wrapped_len = Min(VARSIZE_ANY_EXHDR(wrapped), KEK_WRAPPED_MAX_LEN);
+	memcpy(key->wrapped, VARDATA_ANY(wrapped), key->wrapped_len);
+	memcpy(key->check_value, VARDATA_ANY(check_value), SEALING_CHECK_VALUE_LEN);
+	return true;
 }
 
-static bool
-read_storage_key(uint32 wanted, StorageKeyRow *row)
+void
+storage_keys_read(StorageKeys *keys)
 {
 	Oid			relid = keystore_table("storage_key");
 
-	memset(row, 0, sizeof(*row));
-	row->wanted = wanted;
+	keys->count = 0;
+	keys->room = 8;
+	keys->rows = palloc(keys->room * sizeof(StorageKeyRow));
 	watch_storage_key(relid);
-	keystore_scan(relid, find_storage_key, row);
-	return row->id != 0;
+	keystore_scan(relid, collect_storage_key, keys);
 }
 
-/* ---- the KEK and the storage keys ---- */
-
-SmsrBytes
-keystore_kek(void)
+const StorageKeyRow *
+storage_key_row(const StorageKeys *keys, uint32 id)
 {
-	uint8	   *kek = secure_memory()->kek;
-
-	if (smsr_kek_file == NULL || smsr_kek_file[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no key encryption key"),
-				 errhint("Set smsr.kek_file to the path of a file with 32 random octets, outside the data directory.")));
-	return smsr_bytes(kek, key_file_read(smsr_kek_file, "key encryption key",
-										 SEALING_KEY_LEN, kek));
+	for (int i = 0; i < keys->count; i++)
+	{
+		if (id != 0 ? keys->rows[i].id == id : keys->rows[i].active)
+			return &keys->rows[i];
+	}
+	return NULL;
 }
 
-/* AES-CMAC(key, "check"), as much of it as a check value takes. */
-static bool
-storage_key_check_value(const uint8 *key, uint8 *check_value)
-{
-	uint8		mac[EVP_MAX_BLOCK_LENGTH];
-	size_t		len = 0;
-	bool		ok = EVP_Q_mac(NULL, "CMAC", NULL, "AES-256-CBC", NULL, key, SEALING_KEY_LEN,
-							   (const unsigned char *) "check", 5, mac, sizeof(mac), &len) != NULL;
-
-	memcpy(check_value, mac, CHECK_VALUE_LEN);
-	OPENSSL_cleanse(mac, sizeof(mac));
-	return ok;
-}
+/* ---- unwrapping ---- */
 
 static void
-unwrap_storage_key(const StorageKeyRow *row, uint8 *key)
+report_unwrapped(const StorageKeyRow *row, bool tried)
 {
-	SmsrWriter	out = smsr_writer(key, SEALING_KEY_LEN);
-	uint8		check_value[CHECK_VALUE_LEN];
-	SmsrError	error;
-	bool		ok;
-
-	ok = key_unwrap(WRAP_AES_KWP, keystore_kek(), smsr_bytes(row->wrapped, row->wrapped_len),
-					&out, &error) &&
-		out.len == SEALING_KEY_LEN &&
-		storage_key_check_value(key, check_value) &&
-		CRYPTO_memcmp(check_value, row->check_value, CHECK_VALUE_LEN) == 0;
-	OPENSSL_cleanse(secure_memory()->kek, SEALING_KEY_LEN);
-	if (!ok)
-	{
-		OPENSSL_cleanse(key, SEALING_KEY_LEN);
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("key encryption key does not open storage key %u", row->id),
-				 errhint("Point smsr.kek_file to the file that was in use when the storage key was created.")));
-	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("key encryption key does not open storage key %u", row->id),
+			 errdetail("It is wrapped under %s, and smsr.kek_provider is \"%s\".", row->kek, kek_provider(KEK_CURRENT)),
+			 tried ? errhint("Configure the key that was in use when the storage key was wrapped, if not as the current one, then as the former one (smsr.former_kek_provider).") :
+			 errhint("Configure that key as the former one (smsr.former_kek_provider) as long as storage keys are wrapped under it.")));
 }
 
-static Sealing *
-cache_storage_key(const StorageKeyRow *row)
+/*
+ * Unwrap the first row, or fail, and of the others those that come with it: in
+ * one visit to the KEK.  key[i] of locked memory has the key of row i.
+ */
+static void
+unwrap_storage_keys(const StorageKeyRow *const *rows, int count, bool *unwrapped)
 {
-	StorageKey *slot = &cache[next_victim];
-	uint8	   *key = secure_memory()->storage_key;
-	SmsrError	error;
-	bool		ok;
+	KekSlot		slots[KEK_SLOTS];
+	int			candidates = kek_candidates(rows[0]->kek, slots);
+	KekItem		items[SECURE_STORAGE_KEYS];
 
-	unwrap_storage_key(row, key);
+	for (int slot = 0; slot < candidates; slot++)
+	{
+		for (int i = 0; i < count; i++)
+			items[i] = (KekItem) {
+			smsr_bytes(rows[i]->wrapped, rows[i]->wrapped_len),
+				smsr_writer(secure_memory()->storage_key[i], SEALING_KEY_LEN), false
+		};
+		kek_unwrap(slots[slot], KEK_STORAGE_KEY, items, count);
+		for (int i = 0; i < count; i++)
+		{
+			uint8		check_value[SEALING_CHECK_VALUE_LEN];
 
-	next_victim = (next_victim + 1) % lengthof(cache);
-	slot->id = 0;
-	if (slot->sealing == NULL)
-		slot->sealing = sealing_new();
-	ok = slot->sealing != NULL && sealing_set_key(slot->sealing, row->id, key, &error);
-	OPENSSL_cleanse(key, SEALING_KEY_LEN);
-	if (!ok)
-		smsr_report_crypto("storage key");
-	slot->id = row->id;
-	return slot->sealing;
+			unwrapped[i] = items[i].opened && items[i].key.len == SEALING_KEY_LEN &&
+				sealing_check_value(secure_memory()->storage_key[i], check_value) &&
+				CRYPTO_memcmp(check_value, rows[i]->check_value, SEALING_CHECK_VALUE_LEN) == 0;
+		}
+		if (unwrapped[0])
+			return;
+	}
+	OPENSSL_cleanse(secure_memory()->storage_key, sizeof(secure_memory()->storage_key));
+	report_unwrapped(rows[0], candidates > 0);
+}
+
+uint8 *
+storage_key_unwrap(const StorageKeyRow *row)
+{
+	bool		unwrapped;
+
+	unwrap_storage_keys(&row, 1, &unwrapped);
+	return secure_memory()->storage_key[0];
+}
+
+/* ---- the cache ---- */
+
+static StorageKey *
+cached_storage_key(uint32 id)
+{
+	for (int i = 0; i < (int) lengthof(cache); i++)
+	{
+		if (cache[i].id == id)
+			return &cache[i];
+	}
+	return NULL;
 }
 
 static Sealing *
 cached_sealing(uint32 id)
 {
-	for (int i = 0; i < (int) lengthof(cache); i++)
+	StorageKey *slot = cached_storage_key(id);
+
+	return slot != NULL ? slot->sealing : NULL;
+}
+
+/* Where a key may go: a free place, or another key's if it must. */
+static StorageKey *
+place_for_storage_key(bool must)
+{
+	StorageKey *slot = cached_storage_key(0);
+
+	if (slot == NULL && must)
 	{
-		if (cache[i].id == id)
-			return cache[i].sealing;
+		slot = &cache[next_victim];
+		next_victim = (next_victim + 1) % lengthof(cache);
 	}
-	return NULL;
+	return slot;
+}
+
+static void
+cache_storage_key(StorageKey *slot, uint32 id, const uint8 *key)
+{
+	SmsrError	error;
+
+	slot->id = 0;
+	if (slot->sealing == NULL)
+		slot->sealing = sealing_new();
+	if (slot->sealing == NULL || !sealing_set_key(slot->sealing, id, key, &error))
+		smsr_report_crypto("storage key");
+	slot->id = id;
+}
+
+/*
+ * Unwrap a storage key for as long as the backend lives, and, because a visit to
+ * the KEK may mean a token or a command, all others that are in use: a backend
+ * goes there once.
+ */
+static Sealing *
+open_storage_keys(const StorageKeys *keys, const StorageKeyRow *wanted)
+{
+	const StorageKeyRow *rows[SECURE_STORAGE_KEYS] = {wanted};
+	bool		unwrapped[SECURE_STORAGE_KEYS];
+	int			count = 1;
+
+	StaticAssertStmt(lengthof(cache) == SECURE_STORAGE_KEYS, "room to unwrap all that are kept");
+
+	for (int i = 0; i < keys->count && count < (int) lengthof(rows); i++)
+	{
+		const StorageKeyRow *row = &keys->rows[i];
+
+		if (row != wanted && !row->retired && cached_storage_key(row->id) == NULL &&
+			strcmp(row->kek, wanted->kek) == 0)
+			rows[count++] = row;
+	}
+
+	unwrap_storage_keys(rows, count, unwrapped);
+	kek_visits++;
+	for (int i = 0; i < count; i++)
+	{
+		StorageKey *slot = unwrapped[i] ? place_for_storage_key(i == 0) : NULL;
+
+		if (slot != NULL)
+			cache_storage_key(slot, rows[i]->id, secure_memory()->storage_key[i]);
+	}
+	OPENSSL_cleanse(secure_memory()->storage_key, sizeof(secure_memory()->storage_key));
+	return cached_sealing(wanted->id);
+}
+
+/* id 0: the active one */
+static Sealing *
+look_up_sealing(uint32 id, uint32 *found)
+{
+	StorageKeys keys;
+	const StorageKeyRow *row;
+	Sealing    *sealing;
+
+	storage_keys_read(&keys);
+	row = storage_key_row(&keys, id);
+	if (row == NULL && id != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("storage key %u does not exist", id),
+				 errhint("Restore its row in smsr.storage_key from a backup.")));
+	if (row == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no active storage key"),
+				 errhint("Call smsr.create_storage_key() once.")));
+	*found = row->id;
+	/* the look at the table may have brought news */
+	drop_stale_keys();
+	sealing = cached_sealing(row->id);
+	if (sealing == NULL)
+		sealing = open_storage_keys(&keys, row);
+	pfree(keys.rows);
+	return sealing;
 }
 
 static Sealing *
 sealing_by_id(uint32 id)
 {
 	Sealing    *sealing;
-	StorageKeyRow row;
 
 	drop_stale_keys();
 	sealing = cached_sealing(id);
-	if (sealing != NULL)
-		return sealing;
-	if (!read_storage_key(id, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("storage key %u does not exist", id),
-				 errhint("Restore its row in smsr.storage_key from a backup.")));
-	/* the look at the table may have brought news */
-	drop_stale_keys();
-	return cache_storage_key(&row);
+	return sealing != NULL ? sealing : look_up_sealing(id, &id);
 }
 
 static Sealing *
 active_sealing(void)
 {
 	Sealing    *sealing = NULL;
-	StorageKeyRow row;
+	uint32		id;
 
 	drop_stale_keys();
 	if (active_id != 0)
 		sealing = cached_sealing(active_id);
-	if (sealing != NULL)
-		return sealing;
-	if (!read_storage_key(0, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no active storage key"),
-				 errhint("Call smsr.create_storage_key() once.")));
-	drop_stale_keys();
-	sealing = cached_sealing(row.id);
 	if (sealing == NULL)
-		sealing = cache_storage_key(&row);
-	active_id = row.id;
+	{
+		sealing = look_up_sealing(0, &id);
+		active_id = id;
+	}
 	return sealing;
+}
+
+int64
+keystore_kek_visits(void)
+{
+	return kek_visits;
 }
 
 /* ---- blobs ---- */
@@ -346,6 +419,7 @@ keystore_seal(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn, uint8 key_type,
 	SmsrError	error;
 	bytea	   *blob;
 
+	logging_warn_of_import();
 	if (!keyset_write(keys, &plain, &error))
 		smsr_report_build(&error, "key set");
 	blob = keystore_seal_secret(&place, smsr_written(&plain));
@@ -398,124 +472,28 @@ keystore_open(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn, uint8 key_type, Sms
 	return keys;
 }
 
+bytea *
+keystore_reseal(const SealingPlace *place, SmsrBytes blob)
+{
+	SecureMemory *memory = secure_memory();
+	SmsrWriter	plain = smsr_writer(memory->keyset, KEYSET_MAX_LEN);
+	SmsrWriter	again = smsr_writer(memory->wrapped, KEYSET_MAX_LEN);
+	bytea	   *resealed;
+
+	if (!keystore_open_secret(place, blob, &plain))
+		return NULL;
+	resealed = keystore_seal_secret(place, smsr_written(&plain));
+
+	/* the old blob goes: be sure of the new one */
+	if (!keystore_open_secret(place, smsr_bytes(VARDATA(resealed), VARSIZE(resealed) - VARHDRSZ), &again) ||
+		again.len != plain.len || CRYPTO_memcmp(again.data, plain.data, plain.len) != 0)
+		smsr_report_crypto("sealing again");
+	secure_wipe();
+	return resealed;
+}
+
 void
 keystore_wipe(void)
 {
 	secure_wipe();
-}
-
-/* ---- SQL ---- */
-
-PG_FUNCTION_INFO_V1(smsr_new_storage_key);
-PG_FUNCTION_INFO_V1(smsr_storage_key_changed);
-PG_FUNCTION_INFO_V1(smsr_keystore_status);
-
-/* 32 random octets, wrapped under the KEK, and their check value. */
-Datum
-smsr_new_storage_key(PG_FUNCTION_ARGS)
-{
-	TupleDesc	desc;
-	uint8	   *key = secure_memory()->storage_key;
-	bytea	   *wrapped = palloc(VARHDRSZ + WRAPPED_MAX_LEN);
-	bytea	   *check_value = palloc(VARHDRSZ + CHECK_VALUE_LEN);
-	SmsrWriter	out = smsr_writer(VARDATA(wrapped), WRAPPED_MAX_LEN);
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
-	SmsrError	error;
-	bool		ok;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-
-	ok = RAND_priv_bytes(key, SEALING_KEY_LEN) == 1 &&
-		key_wrap(WRAP_AES_KWP, keystore_kek(), smsr_bytes(key, SEALING_KEY_LEN), &out, &error) &&
-		storage_key_check_value(key, (uint8 *) VARDATA(check_value));
-	secure_wipe();
-	if (!ok)
-		smsr_report_crypto("storage key");
-
-	SET_VARSIZE(wrapped, VARHDRSZ + out.len);
-	SET_VARSIZE(check_value, VARHDRSZ + CHECK_VALUE_LEN);
-	values[0] = PointerGetDatum(wrapped);
-	values[1] = PointerGetDatum(check_value);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
-}
-
-/* Tell every backend that its cached storage keys may be wrong. */
-Datum
-smsr_storage_key_changed(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"smsr_storage_key_changed")));
-	CacheInvalidateRelcache(trigger->tg_relation);
-	return PointerGetDatum(NULL);
-}
-
-static bool
-count_storage_key(HeapTuple row, TupleDesc desc, void *arg)
-{
-	(*(int32 *) arg)++;
-	return true;
-}
-
-/* What is wrong with the KEK: NULL if nothing. */
-static const char *
-kek_problem(const StorageKeyRow *row)
-{
-	MemoryContext context = CurrentMemoryContext;
-	const char *volatile problem = NULL;
-
-	/* no subtransaction: what runs here holds nothing but a file, and closes it */
-	PG_TRY();
-	{
-		if (row->id != 0)
-			unwrap_storage_key(row, secure_memory()->storage_key);
-		else
-			(void) keystore_kek();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		problem = CopyErrorData()->message;
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	secure_wipe();
-	return problem;
-}
-
-/* Provider, problem of the KEK if any, active storage key, number of them. */
-Datum
-smsr_keystore_status(PG_FUNCTION_ARGS)
-{
-	TupleDesc	desc;
-	int32		count = 0;
-	StorageKeyRow row = {0};
-	Datum		values[4];
-	bool		nulls[4] = {false, false, false, false};
-	const char *problem;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-
-	keystore_scan(keystore_table("storage_key"), count_storage_key, &count);
-	(void) read_storage_key(0, &row);
-	problem = kek_problem(&row);
-
-	values[0] = CStringGetTextDatum("file");
-	if (problem != NULL)
-		values[1] = CStringGetTextDatum(problem);
-	else
-		nulls[1] = true;
-	if (row.id != 0)
-		values[2] = Int32GetDatum(row.id);
-	else
-		nulls[2] = true;
-	values[3] = Int32GetDatum(count);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

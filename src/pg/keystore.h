@@ -2,9 +2,9 @@
  * keystore.h
  *		Card keys, sealed at rest and opened for as long as a call takes.
  *
- * Three levels: the KEK in a file outside the database (smsr.kek_file) wraps
- * the storage keys in smsr.storage_key, and these seal the key sets in
- * smsr.keyset and the transport keys in smsr.transport_key.
+ * Three levels: the KEK, which is outside the database (kek.h), wraps the
+ * storage keys in smsr.storage_key, and these seal the key sets in smsr.keyset
+ * and the transport keys in smsr.transport_key.
  */
 #ifndef SMSR_KEYSTORE_H
 #define SMSR_KEYSTORE_H
@@ -37,8 +37,11 @@ extern bytea *keystore_seal(const uint8 *eid, SmsrBytes sd_aid, uint8 kvn,
 extern bytea *keystore_seal_secret(const SealingPlace *place, SmsrBytes secret);
 extern bool keystore_open_secret(const SealingPlace *place, SmsrBytes blob, SmsrWriter *opened);
 
-/* The KEK in locked memory, or an error; secure_wipe() it at once. */
-extern SmsrBytes keystore_kek(void);
+/*
+ * A blob's secret under the active storage key; NULL if it does not open in
+ * this place.  smsr.reseal_keys() must come by wherever blobs are kept.
+ */
+extern bytea *keystore_reseal(const SealingPlace *place, SmsrBytes blob);
 
 /*
  * Read the rows of smsr.<table> with the newest snapshot, whoever calls: no

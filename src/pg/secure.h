@@ -7,7 +7,8 @@
 
 #include "core/sealing.h"
 
-#define SECURE_FILE_LEN		72
+#define SECURE_SECRET_LEN		256 /* a key in digits, a PIN */
+#define SECURE_STORAGE_KEYS		4	/* as many as a backend keeps unwrapped */
 
 /*
  * One page, locked where the system allows it, that no core file shows and no
@@ -17,9 +18,9 @@
 typedef struct SecureMemory
 {
 	uint8		kek[SEALING_KEY_LEN];
-	uint8		storage_key[SEALING_KEY_LEN];
+	uint8		storage_key[SECURE_STORAGE_KEYS][SEALING_KEY_LEN];
 	uint8		transport_key[SEALING_KEY_LEN];
-	uint8		file[SECURE_FILE_LEN];
+	uint8		secret[SECURE_SECRET_LEN];	/* on its way in */
 	uint8		keyset[KEYSET_MAX_LEN]; /* what was opened last */
 	uint8		wrapped[2 * KEYSET_MAX_LEN];	/* a key on its way in */
 	uint8		unwrapped[3][KEYSET_MAX_LEN];	/* a set of them */

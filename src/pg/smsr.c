@@ -8,6 +8,7 @@
 
 #include "fmgr.h"
 #include "pg/guc.h"
+#include "pg/kek.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -32,12 +33,6 @@ int			smsr_shard = 0;
  * default is of an arc for documentation: an operator sets its own.
  */
 char	   *smsr_smsr_id = NULL;
-
-/*
- * smsr.kek_file: where the key encryption key is.  A locator only: a parameter
- * can be read by too many to hold a key itself.
- */
-char	   *smsr_kek_file = NULL;
 
 /*
  * smsr.default_validity: for how long an operation may go on when its caller
@@ -177,13 +172,7 @@ _PG_init(void)
 							   NULL,
 							   &smsr_smsr_id, "1.3.6.1.4.1.99999.9",
 							   PGC_SIGHUP, 0, check_smsr_id, NULL, NULL);
-	DefineCustomStringVariable("smsr.kek_file",
-							   "File that holds the key encryption key.",
-							   "Card keys can not be opened without it.",
-							   &smsr_kek_file, "",
-							   PGC_SIGHUP,
-							   GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE,
-							   NULL, NULL, NULL);
+	kek_define_parameters();
 	DefineCustomIntVariable("smsr.default_validity",
 							"Validity period of operations that are requested without one.",
 							NULL,

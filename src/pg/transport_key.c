@@ -17,8 +17,10 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "pg/kek.h"
 #include "pg/key_file.h"
 #include "pg/keystore.h"
+#include "pg/logging.h"
 #include "pg/report.h"
 #include "pg/secure.h"
 #include "pg/transport_key.h"
@@ -38,6 +40,7 @@
 
 PG_FUNCTION_INFO_V1(smsr_seal_transport_key);
 PG_FUNCTION_INFO_V1(smsr_seal_transport_key_file);
+PG_FUNCTION_INFO_V1(smsr_reseal_transport_key);
 
 typedef struct TransportPlace
 {
@@ -183,6 +186,7 @@ seal_transport_key(const char *eum_id, int16 id, WrapMode mode, SmsrBytes key)
 {
 	TransportPlace place;
 
+	logging_warn_of_import();
 	make_place(eum_id, id, mode, &place);
 	return keystore_seal_secret(&place.place, key);
 }
@@ -195,18 +199,23 @@ smsr_seal_transport_key(PG_FUNCTION_ARGS)
 	WrapMode	mode = mode_arg(fcinfo, 2);
 	bytea	   *wrapped = PG_GETARG_BYTEA_PP(3);
 	bytea	   *expected = PG_GETARG_BYTEA_PP(4);
-	SmsrWriter	key = smsr_writer(secure_memory()->transport_key, SEALING_KEY_LEN);
+	KekItem		item = {
+		smsr_bytes(VARDATA_ANY(wrapped), VARSIZE_ANY_EXHDR(wrapped)),
+		smsr_writer(secure_memory()->transport_key, SEALING_KEY_LEN), false
+	};
+	SmsrBytes	key;
 	uint8		check_value[CHECK_VALUE_LEN];
 	bytea	   *sealed;
 	SmsrError	error;
-	bool		ok;
 
-	ok = key_unwrap(WRAP_AES_KWP, keystore_kek(),
-					smsr_bytes(VARDATA_ANY(wrapped), VARSIZE_ANY_EXHDR(wrapped)), &key, &error);
-	OPENSSL_cleanse(secure_memory()->kek, SEALING_KEY_LEN);
-	if (!ok)
-		smsr_report(&error, "wrapped transport key");
-	if (!key_check_value(key_type(mode), smsr_written(&key), check_value, &error))
+	kek_unwrap(KEK_CURRENT, KEK_TRANSPORT_KEY, &item, 1);
+	if (!item.opened)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("wrapped transport key does not open under the key encryption key"),
+				 errhint("A KEK in a file or from a command wraps by RFC 5649, one in a token by AES-GCM: nonce (12 octets), ciphertext, tag (16).")));
+	key = smsr_written(&item.key);
+	if (!key_check_value(key_type(mode), key, check_value, &error))
 		smsr_report(&error, "transport key");
 	if (VARSIZE_ANY_EXHDR(expected) != CHECK_VALUE_LEN ||
 		CRYPTO_memcmp(check_value, VARDATA_ANY(expected), CHECK_VALUE_LEN) != 0)
@@ -214,7 +223,7 @@ smsr_seal_transport_key(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("check value of the transport key is wrong")));
 
-	sealed = seal_transport_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), id, mode, smsr_written(&key));
+	sealed = seal_transport_key(text_to_cstring(PG_GETARG_TEXT_PP(0)), id, mode, key);
 	secure_wipe();
 	PG_RETURN_BYTEA_P(sealed);
 }
@@ -252,4 +261,21 @@ smsr_seal_transport_key_file(PG_FUNCTION_ARGS)
 	values[1] = PointerGetDatum(check_value);
 	secure_wipe();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* ---- sealing again ---- */
+
+/* (eum_id text, id smallint, mode text, sealed bytea): the same under the active storage key, or NULL */
+Datum
+smsr_reseal_transport_key(PG_FUNCTION_ARGS)
+{
+	bytea	   *sealed = PG_GETARG_BYTEA_PP(3);
+	bytea	   *resealed;
+	TransportPlace place;
+
+	make_place(text_to_cstring(PG_GETARG_TEXT_PP(0)), id_arg(fcinfo, 1), mode_arg(fcinfo, 2), &place);
+	resealed = keystore_reseal(&place.place, smsr_bytes(VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed)));
+	if (resealed == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(resealed);
 }

@@ -5,11 +5,14 @@ CREATE TABLE smsr.storage_key (
 	wrapped bytea NOT NULL,
 	check_value bytea NOT NULL CHECK (length(check_value) = 3),
 	state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'retiring', 'retired')),
+	kek text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX storage_key_one_active ON smsr.storage_key ((true)) WHERE state = 'active';
 COMMENT ON TABLE smsr.storage_key IS 'Keys that seal card keys, each wrapped under the KEK, which is never in the database';
-COMMENT ON COLUMN smsr.storage_key.wrapped IS 'RFC 5649 wrap of 32 octets under the KEK';
+COMMENT ON COLUMN smsr.storage_key.wrapped IS '32 octets wrapped under the KEK: by RFC 5649, or in a token by AES-GCM (nonce, ciphertext, tag)';
+COMMENT ON COLUMN smsr.storage_key.state IS 'active: seals; retiring: opens what it sealed until smsr.reseal_keys() has sealed that again; retired: seals nothing any more, opens old backups';
+COMMENT ON COLUMN smsr.storage_key.kek IS 'The KEK that wrapped it: "aes:" and its check value, or the PKCS #11 URI of a key in a token';
 COMMENT ON COLUMN smsr.storage_key.check_value IS 'First three octets of AES-CMAC(key, "check"): a wrong KEK is found before anything is opened with it';
 
 CREATE TABLE smsr.transport_key (
@@ -37,6 +40,8 @@ CREATE TABLE smsr.keyset (
 	sealed bytea NOT NULL,
 	PRIMARY KEY (eid, sd_aid, kvn)
 ) WITH (fillfactor = 80);
+-- by storage key, whose id stands in octets 2 to 5 of a blob
+CREATE INDEX keyset_storage_key ON smsr.keyset (substr(sealed, 2, 4));
 COMMENT ON TABLE smsr.keyset IS 'Card key sets, sealed: a blob opens only in its own row';
 COMMENT ON COLUMN smsr.keyset.counter IS 'SCP80: the last counter that was used; stored before the packet leaves, never lowered';
 COMMENT ON COLUMN smsr.keyset.check_values IS 'Key check values of the set''s keys in order, three octets each';

@@ -13,7 +13,7 @@ CREATE TRIGGER storage_key_changed
 ALTER TABLE smsr.storage_key ENABLE ALWAYS TRIGGER storage_key_changed;
 COMMENT ON TRIGGER storage_key_changed ON smsr.storage_key IS 'A cached storage key is right only as long as its row stands';
 
-CREATE FUNCTION smsr.new_storage_key(OUT wrapped bytea, OUT check_value bytea)
+CREATE FUNCTION smsr.new_storage_key(OUT wrapped bytea, OUT check_value bytea, OUT kek text)
 	AS 'MODULE_PATHNAME', 'smsr_new_storage_key'
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION smsr.new_storage_key() IS 'A random storage key, wrapped under the KEK';
@@ -27,24 +27,31 @@ DECLARE
 BEGIN
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
 	UPDATE smsr.storage_key SET state = 'retiring' WHERE state = 'active';
-	INSERT INTO smsr.storage_key (id, wrapped, check_value)
-		SELECT coalesce((SELECT max(k.id) FROM smsr.storage_key AS k), 0) + 1, n.wrapped, n.check_value
+	INSERT INTO smsr.storage_key (id, wrapped, check_value, kek)
+		SELECT coalesce((SELECT max(k.id) FROM smsr.storage_key AS k), 0) + 1, n.wrapped, n.check_value, n.kek
 		FROM smsr.new_storage_key() AS n
 		RETURNING id INTO key_id;
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.create_storage_key() IS 'Creates the storage key that seals from now on; what the former one sealed still opens';
+COMMENT ON FUNCTION smsr.create_storage_key() IS 'Creates the storage key that seals from now on; what the former one sealed still opens, until smsr.reseal_keys() has sealed it again';
 
-CREATE FUNCTION smsr.keystore_status(OUT provider text, OUT kek_problem text, OUT active_storage_key int, OUT storage_keys int)
+CREATE FUNCTION smsr.keystore_status(OUT provider text, OUT kek text, OUT kek_problem text,
+		OUT former_provider text, OUT former_kek text, OUT former_kek_problem text,
+		OUT active_storage_key int, OUT storage_keys int, OUT to_rewrap int, OUT kek_visits bigint)
 	AS 'MODULE_PATHNAME', 'smsr_keystore_status'
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION smsr.keystore_status() IS 'Whether the KEK is there and opens the active storage key (kek_problem is NULL then), and how many storage keys there are';
+COMMENT ON FUNCTION smsr.keystore_status() IS 'Whether the KEK is there and opens the active storage key (kek_problem is NULL then); the same of the former KEK; how many storage keys there are and how many are not wrapped under the current KEK; how often this backend went to the KEK for them';
+
+CREATE FUNCTION smsr.check_logging() RETURNS TABLE (setting text, value text, advice text)
+	AS 'MODULE_PATHNAME', 'smsr_check_logging'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 5;
+COMMENT ON FUNCTION smsr.check_logging() IS 'Parameters of this session that could show keys on their way in, wrapped or clear, in the server''s log or statistics; no row is best';
 
 CREATE FUNCTION smsr.seal_transport_key(eum_id text, id smallint, mode text, wrapped bytea, check_value bytea) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'smsr_seal_transport_key'
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION smsr.seal_transport_key(text, smallint, text, bytea, bytea) IS 'Seals a transport key that comes wrapped under the KEK (RFC 5649)';
+COMMENT ON FUNCTION smsr.seal_transport_key(text, smallint, text, bytea, bytea) IS 'Seals a transport key that comes wrapped under the KEK: by RFC 5649, or where that is in a token by AES-GCM (nonce, ciphertext, tag)';
 
 CREATE FUNCTION smsr.seal_transport_key_file(eum_id text, id smallint, mode text, path text, OUT sealed bytea, OUT check_value bytea)
 	AS 'MODULE_PATHNAME', 'smsr_seal_transport_key_file'
@@ -84,7 +91,7 @@ BEGIN
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'Adds a transport key of an EUM, wrapped under the KEK (RFC 5649), with its key check value; mode none: key values come in clear. Former keys stay valid until their valid_until';
+COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'Adds a transport key of an EUM, wrapped under the KEK (by RFC 5649, or by AES-GCM in a token), with its key check value; mode none: key values come in clear. Former keys stay valid until their valid_until';
 
 CREATE FUNCTION smsr.import_transport_key_file(eum_id text, mode text, path text) RETURNS smallint
 	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE

@@ -51,8 +51,11 @@ TEST_SUITE(sealing)
 	SmsrBytes	sealed;
 	SmsrBytes	altered;
 	uint32_t	id = 0;
+	uint8_t		check_value[SEALING_CHECK_VALUE_LEN];
 	SmsrError	error;
 
+	ok(sealing_check_value(octets(KEY), check_value) &&
+	   memcmp(check_value, octets("547b42"), sizeof(check_value)) == 0, "check value of a storage key");
 	fails(sealing_seal(s, &place, octets(NONCE), secret, &blob, &error), &error,
 		  SMSR_BAD_VALUE, "storage key", 0, "no seal without a key");
 	fails(sealing_set_key(s, 0, octets(KEY), &error), &error,

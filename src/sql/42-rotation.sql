@@ -1,0 +1,92 @@
+-- Keys above card keys are replaced: the KEK by wrapping a few rows again, a
+-- storage key by sealing again, in batches, what it has sealed.
+
+CREATE FUNCTION smsr.rewrap_storage_key(id int, OUT wrapped bytea, OUT kek text)
+	AS 'MODULE_PATHNAME', 'smsr_rewrap_storage_key'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.rewrap_storage_key(int) IS 'A storage key, opened with the current or the former KEK and wrapped under the current one';
+
+CREATE FUNCTION smsr.rewrap_storage_keys() RETURNS int
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	n int;
+BEGIN
+	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
+	UPDATE smsr.storage_key AS s SET wrapped = r.wrapped, kek = r.kek
+		FROM (SELECT k.id, w.wrapped, w.kek
+			FROM smsr.storage_key AS k, LATERAL smsr.rewrap_storage_key(k.id) AS w) AS r
+		WHERE r.id = s.id;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION smsr.rewrap_storage_keys() IS 'Wraps every storage key under the current KEK, after which the former one opens nothing any more; returns how many';
+
+CREATE FUNCTION smsr.sealed_keyset_opens(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'smsr_sealed_keyset_opens'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.sealed_keyset_opens(smsr.eid, smsr.aid, smallint, smallint, bytea) IS 'Whether a sealed key set of any type opens in its place; false for one that was altered or moved';
+
+CREATE FUNCTION smsr.reseal_keyset(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_reseal_keyset'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 500;
+COMMENT ON FUNCTION smsr.reseal_keyset(smsr.eid, smsr.aid, smallint, smallint, bytea) IS 'The same key set under the active storage key; NULL if it does not open';
+
+CREATE FUNCTION smsr.reseal_transport_key(eum_id text, id smallint, mode text, sealed bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_reseal_transport_key'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.reseal_transport_key(text, smallint, text, bytea) IS 'The same transport key under the active storage key; NULL if it does not open';
+
+CREATE VIEW smsr.storage_key_use WITH (security_invoker = true) AS
+	SELECT s.id, s.state, s.kek, s.created_at,
+		(SELECT count(*) FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = int4send(s.id)) AS key_sets,
+		(SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = int4send(s.id)) AS transport_keys
+	FROM smsr.storage_key AS s;
+COMMENT ON VIEW smsr.storage_key_use IS 'What each storage key seals: how far a rotation has come, and whether anything would be lost with a row of smsr.storage_key';
+
+CREATE FUNCTION smsr.reseal_keys(max int DEFAULT 1000) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	-- the index, whatever it was said to hold when the table was last analysed
+	SET enable_seqscan = off
+	SET enable_bitmapscan = off
+AS $$
+DECLARE
+	-- retired ones, too: who began before a rotation may commit after it
+	former bytea[] := ARRAY(SELECT int4send(s.id) FROM smsr.storage_key AS s WHERE s.state <> 'active');
+	n bigint;
+	left_over bigint;
+BEGIN
+	IF max IS NULL OR max < 1 THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'max must be 1 or more';
+	END IF;
+
+	-- what does not open stays as it is, and keeps nobody else from being sealed again
+	UPDATE smsr.transport_key AS t SET sealed = r.sealed
+		FROM (SELECT o.eum_id, o.id, smsr.reseal_transport_key(o.eum_id, o.id, o.mode, o.sealed) AS sealed
+			FROM smsr.transport_key AS o
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+			LIMIT max FOR UPDATE SKIP LOCKED) AS r
+		WHERE t.eum_id = r.eum_id AND t.id = r.id AND r.sealed IS NOT NULL;
+	GET DIAGNOSTICS n = ROW_COUNT;
+
+	UPDATE smsr.keyset AS k SET sealed = smsr.reseal_keyset(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
+		WHERE k.ctid = ANY (ARRAY(SELECT o.ctid FROM smsr.keyset AS o
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+				AND smsr.sealed_keyset_opens(o.eid, o.sd_aid, o.kvn, o.key_type, o.sealed)
+			LIMIT max - n FOR UPDATE SKIP LOCKED));
+
+	SELECT count(*) INTO left_over FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former);
+	left_over := left_over + (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = ANY (former));
+
+	-- not without need: it makes every backend open its storage keys anew
+	IF left_over = 0 AND EXISTS (SELECT FROM smsr.storage_key AS s WHERE s.state = 'retiring') THEN
+		UPDATE smsr.storage_key AS s SET state = 'retired'
+			WHERE s.state = 'retiring' AND int4send(s.id) = ANY (former);
+	END IF;
+	RETURN left_over;
+END
+$$;
+COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets again, under the active storage key, and returns how many are left under former ones; call it until that is 0. A storage key that seals nothing any more becomes retired';
