@@ -76,7 +76,7 @@ server() {
 server_with_kek() {
 	server || return
 	make_kek
-	psql -Xq -d postgres -c "ALTER SYSTEM SET smsr.kek_file = '$work/kek'" -c 'SELECT pg_reload_conf()' >/dev/null
+	psql -Xq -d postgres -c "LOAD 'smsr'" -c "ALTER SYSTEM SET smsr.kek_file = '$work/kek'" -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 suite_checkver() {
