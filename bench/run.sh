@@ -151,7 +151,7 @@ bench_register() {
 # ---- campaign ----
 
 clear_operations() {
-	query "TRUNCATE smsr.operation, smsr.outbound, smsr.message, smsr.audit_trail, smsr.notice" 
+	query "TRUNCATE smsr.operation, smsr.outbound, smsr.message, smsr.notice" 
 }
 
 bench_campaign() {

@@ -29,7 +29,7 @@ SELECT encode(script, 'hex') AS script FROM card.last(1);
 SELECT card.answer();
 SELECT card.operation(:op);
 SELECT * FROM card.notices;
-SELECT operation_type, status, subject_code, right(iccid::text, 4) AS iccid, requester_id FROM smsr.audit_trail ORDER BY id;
+SELECT operation_type, status, subject_code, right(iccid::text, 4) AS iccid, requester_id FROM smsr.audit_trail ORDER BY position;
 SELECT what, outcome, detail, decoded FROM smsr.timeline(card.eid());
 SELECT notification_type, notification_sequence, last_seen_at IS NOT NULL AS seen FROM smsr.euicc WHERE eid = card.eid();
 SELECT counter FROM smsr.keyset WHERE eid = card.eid();

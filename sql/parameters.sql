@@ -21,6 +21,11 @@ SELECT smsr.setting('default_validity')::interval;
 SET smsr.delete_enabled = 'perhaps';
 SET smsr.eum_signature = 'required';
 SET smsr.tp_dcs = 256;
+-- 255 characters, whatever octets they take
+SELECT length(set_config('smsr.reason', repeat('é', 255), false));
+SELECT length(set_config('smsr.reason', repeat('e', 256), false));
+SELECT length(smsr.setting('reason'));
+RESET smsr.reason;
 -- those of the whole database are no session's
 SET smsr.shard = 1;
 SET smsr.smsr_id = '1.2.3';

@@ -26,7 +26,7 @@ SELECT card.operation(:op);
 SELECT * FROM card.profiles WHERE card = 1;
 SELECT remaining_memory FROM smsr.euicc WHERE eid = card.eid();
 SELECT * FROM card.notices;
-SELECT operation_type, status, subject_code, right(iccid::text, 4) AS iccid FROM smsr.audit_trail ORDER BY id;
+SELECT operation_type, status, subject_code, right(iccid::text, 4) AS iccid FROM smsr.audit_trail ORDER BY position;
 -- the token is kept with the operation, and nobody who looks at it is shown it
 SELECT arguments FROM smsr.operation WHERE id = :op;
 SELECT count(*) FROM smsr.why(:op) w WHERE w::text ~* '0001020304|2b0601|a000000559';
@@ -161,7 +161,7 @@ SELECT * FROM card.attributes WHERE card = 1;
 SELECT card.answer();
 SELECT card.operation(:op);
 SELECT * FROM card.attributes WHERE card = 1;
-SELECT operation_type, status, right(iccid::text, 4) AS iccid FROM smsr.audit_trail ORDER BY id;
+SELECT operation_type, status, right(iccid::text, 4) AS iccid FROM smsr.audit_trail ORDER BY position;
 -- never both attributes on one profile
 SELECT card.operation(smsr.set_fallback_attribute(card.eid(), card.iccid(2)));
 -- at most one has it: it moves
@@ -204,7 +204,7 @@ SELECT * FROM card.take();
 SELECT encode(script, 'hex') AS script FROM card.last(1);
 SELECT card.answer();
 SELECT card.operation(:op);
-SELECT operation_type, status, isdp_aid, iccid FROM smsr.audit_trail ORDER BY id;
+SELECT operation_type, status, isdp_aid, iccid FROM smsr.audit_trail ORDER BY position;
 SELECT arguments FROM smsr.operation WHERE id = :op;
 SELECT smsr.update_smsr_addressing(card.eid(), '12345') AS op \gset
 SELECT * FROM card.take();

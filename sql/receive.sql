@@ -12,7 +12,7 @@ SELECT card.notify(1, 1, '10', '49000009000010');
 SELECT * FROM card.take();
 SELECT card.answer();
 SELECT * FROM card.operations;
-SELECT operation_type, status, right(iccid::text, 4) AS iccid FROM smsr.audit_trail;
+SELECT operation_type, status, right(iccid::text, 4) AS iccid FROM smsr.audit_trail ORDER BY position;
 -- fall-back: the EIS follows, and no rule deletes what was left
 SELECT card.reset();
 SELECT card.enabled(2, 1);
@@ -70,7 +70,7 @@ SELECT * FROM card.take();
 SELECT card.answer();
 SELECT * FROM card.operations;
 SELECT * FROM card.notices;
-SELECT operation_type, status FROM smsr.audit_trail ORDER BY id;
+SELECT operation_type, status FROM smsr.audit_trail ORDER BY position;
 -- 0 comes after 65535
 UPDATE smsr.euicc SET notification_sequence = 65534;
 SELECT card.notify(5, 65535, '10', '49000009000010');
@@ -192,7 +192,7 @@ SELECT card.arrive('in the clear', card.secure(card.tlv('E1', card.tlv('4C', dec
 	|| card.tlv('4E', '\x0001') || card.tlv('AF', card.aid('11')) || card.tlv('14', '\x1032547698103254') || card.tlv('99', '\x00')), 1, '\x0200'));
 SELECT * FROM card.profiles WHERE card = 1;
 SELECT imei, meid FROM smsr.euicc WHERE eid = card.eid();
-SELECT operation_type, imei FROM smsr.audit_trail;
+SELECT operation_type, imei FROM smsr.audit_trail ORDER BY position;
 -- an ISD-P that the EIS does not know: the card is there, wherever that is, and is asked at the number it wrote from
 SELECT card.reset();
 SELECT card.notify(2, 1, '77', '49000009000011');

@@ -6,6 +6,8 @@
 #ifndef SMSR_GUC_H
 #define SMSR_GUC_H
 
+#define SMSR_REASON_MAX		255
+
 typedef enum SmsrDeleteEnabled
 {
 	SMSR_DELETE_DISABLE_FIRST,
@@ -19,6 +21,7 @@ typedef enum SmsrEumSignature
 
 extern int	smsr_shard;
 extern char *smsr_smsr_id;
+extern char *smsr_reason;		/* at most SMSR_REASON_MAX characters */
 extern int	smsr_default_validity;	/* seconds */
 extern int	smsr_max_segments;
 extern int	smsr_retry_initial; /* seconds */

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "pg/guc.h"
 #include "pg/kek.h"
 #include "utils/builtins.h"
@@ -33,6 +34,12 @@ int			smsr_shard = 0;
  * default is of an arc for documentation: an operator sets its own.
  */
 char	   *smsr_smsr_id = NULL;
+
+/*
+ * smsr.reason: reason or ticket of what the session does.  Whoever calls says
+ * it; it is kept with operations and in the audit trail.
+ */
+char	   *smsr_reason = NULL;
 
 /*
  * smsr.default_validity: for how long an operation may go on when its caller
@@ -159,6 +166,17 @@ check_smsr_id(char **newval, void **extra, GucSource source)
 	return true;
 }
 
+static bool
+check_reason(char **newval, void **extra, GucSource source)
+{
+	if (pg_mbstrlen(*newval) > SMSR_REASON_MAX)
+	{
+		GUC_check_errdetail("A reason has at most %d characters.", SMSR_REASON_MAX);
+		return false;
+	}
+	return true;
+}
+
 void
 _PG_init(void)
 {
@@ -173,6 +191,11 @@ _PG_init(void)
 							   &smsr_smsr_id, "1.3.6.1.4.1.99999.9",
 							   PGC_SIGHUP, 0, check_smsr_id, NULL, NULL);
 	kek_define_parameters();
+	DefineCustomStringVariable("smsr.reason",
+							   "Reason or ticket of what the session does.",
+							   "It is kept with operations and in the audit trail.",
+							   &smsr_reason, "",
+							   PGC_USERSET, 0, check_reason, NULL, NULL);
 	DefineCustomIntVariable("smsr.default_validity",
 							"Validity period of operations that are requested without one.",
 							NULL,

@@ -99,6 +99,7 @@ CREATE TABLE smsr.operation (
 	function text NOT NULL,
 	requester_id text NOT NULL,
 	requested_by name DEFAULT smsr.caller(),
+	reason text DEFAULT nullif(smsr.setting('reason'), '') CHECK (length(reason) BETWEEN 1 AND 255),
 	call_id text,
 	iccid smsr.iccid,
 	isdp_aid smsr.aid,
@@ -136,6 +137,7 @@ CREATE INDEX operation_id ON smsr.operation (id);
 CREATE INDEX operation_approval ON smsr.operation (approval_id) WHERE approval_id IS NOT NULL;
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
 COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
+COMMENT ON COLUMN smsr.operation.reason IS 'Reason or ticket that was given with the call (smsr.reason)';
 COMMENT ON COLUMN smsr.operation.approval_id IS 'The approval (smsr.approval) that it waits or waited for';
 COMMENT ON COLUMN smsr.operation.stage IS 'held for a second person''s approval, waiting behind another operation, sending a command to the card, awaiting its notification, finished';
 COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
@@ -215,26 +217,6 @@ CREATE INDEX message_default_at ON smsr.message_default USING brin (at);
 COMMENT ON TABLE smsr.message IS 'Every short message and packet, sent or received, with what became of it; only ever inserted into';
 COMMENT ON TABLE smsr.message_default IS 'Messages of a time for which no partition was made';
 COMMENT ON COLUMN smsr.message.script IS 'The secured data in the clear: what was asked of the card, or what it answered';
-
-CREATE TABLE smsr.audit_trail (
-	eid smsr.eid NOT NULL,
-	id bigint NOT NULL DEFAULT smsr.next_id(),
-	smsr_id text NOT NULL,
-	operation_date timestamptz NOT NULL DEFAULT clock_timestamp(),
-	operation_type bytea NOT NULL CHECK (length(operation_type) = 2),
-	operation_id bigint,
-	requester_id text,
-	status text,
-	subject_code text,
-	reason_code text,
-	isdp_aid smsr.aid,
-	iccid smsr.iccid,
-	imei text,
-	meid text,
-	PRIMARY KEY (eid, id)
-);
-COMMENT ON TABLE smsr.audit_trail IS 'AuditTrail of the EIS (SGP.02 Annex E): one record an operation or notification; never deleted with the eUICC';
-COMMENT ON COLUMN smsr.audit_trail.operation_type IS 'Two octets: 0100 CreateISDP .. 0900 FinaliseISDRhandover, or a notification''s type in the low one';
 
 CREATE TABLE smsr.discrepancy (
 	eid smsr.eid NOT NULL,

@@ -72,12 +72,11 @@ AS $$
 		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, check_values, sealed)
 			SELECT k.eid, k.sd_aid, k.kvn, k.type, k.key_type, k.counter, k.check_values, k.sealed
 			FROM registered AS r, unnest(r.keysets) AS k
-	), new_record AS (
-		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_date, operation_type, requester_id,
-				status, subject_code, reason_code, isdp_aid, iccid, imei, meid)
-			SELECT t.eid, t.smsr_id, t.operation_date, t.operation_type, t.requester_id,
-				t.status, t.subject_code, t.reason_code, t.isdp_aid, t.iccid, t.imei, t.meid
-			FROM registered AS r, unnest(r.records) AS t
+	), recorded AS MATERIALIZED (
+		-- what the eUICC brought with it first, under its own dates
+		SELECT smsr.record_audit(array_agg(t))
+			FROM registered AS r, unnest(r.records ||
+				smsr.audit_entry((r.euicc).eid, 'register_eis', NULL, smsr.requester(), 'EXECUTED_SUCCESS')) AS t
 	)
 	SELECT r.line, r.eid,
 		CASE WHEN r.reason IS NOT NULL THEN r.element
@@ -89,6 +88,7 @@ AS $$
 		CASE WHEN r.reason IS NOT NULL THEN r.reason_code
 			WHEN n.line IS NULL THEN '3.3' END
 	FROM reading AS r LEFT JOIN registered AS n ON n.line = r.line
+		CROSS JOIN recorded
 	ORDER BY r.line
 $$;
 COMMENT ON FUNCTION smsr.register_documents(text[]) IS 'Registers EIS documents (ES1.RegisterEIS), all in one statement; one row each, whose reason is NULL if it went in';

@@ -15,51 +15,6 @@ CREATE FUNCTION smsr.retry_interval(attempts int) RETURNS interval
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION smsr.retry_interval(int) IS 'How long to wait for an answer after so many sendings: doubling, bounded, with a tenth of jitter either way';
 
-CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	BEGIN
-		RETURN (SELECT CASE function
-				WHEN 'create_isdp' THEN '\x0100'::bytea
-				WHEN 'enable_profile' THEN '\x0200'::bytea
-				WHEN 'disable_profile' THEN '\x0300'::bytea
-				WHEN 'delete_profile' THEN '\x0400'::bytea
-				WHEN 'audit_eis' THEN '\x0500'::bytea
-				WHEN 'master_delete' THEN '\x0600'::bytea
-				WHEN 'set_fallback_attribute' THEN '\x0700'::bytea
-				-- functions of the SM-SR alone have no code of SGP.02's: FF and one of ours
-				WHEN 'profile_download_completed' THEN '\xff01'::bytea
-				WHEN 'update_policy_rules' THEN '\xff02'::bytea
-				WHEN 'update_subscription_address' THEN '\xff03'::bytea
-				WHEN 'register_eis' THEN '\xff04'::bytea
-				-- nor have these, as far as is known
-				WHEN 'update_smsr_addressing' THEN '\xff05'::bytea
-				WHEN 'set_emergency_profile_attribute' THEN '\xff06'::bytea
-				WHEN 'update_eis_additional_properties' THEN '\xff07'::bytea
-				WHEN 'unset_emergency_profile_attribute' THEN '\xff08'::bytea
-				WHEN 'update_connectivity_parameters' THEN '\xff09'::bytea
-				-- of the SM-SR alone, about parties and authority
-				WHEN 'get_eis' THEN '\xff10'::bytea
-				WHEN 'register_party' THEN '\xff11'::bytea
-				WHEN 'bind_role' THEN '\xff12'::bytea
-				WHEN 'unbind_role' THEN '\xff13'::bytea
-				WHEN 'pin_eid_range' THEN '\xff14'::bytea
-				WHEN 'unpin_eid_range' THEN '\xff15'::bytea
-				WHEN 'set_plma' THEN '\xff16'::bytea
-				WHEN 'get_plma' THEN '\xff17'::bytea
-				WHEN 'set_onc' THEN '\xff18'::bytea
-				WHEN 'get_onc' THEN '\xff19'::bytea
-				WHEN 'ask_approval' THEN '\xff1a'::bytea
-				WHEN 'approve' THEN '\xff1b'::bytea
-				WHEN 'reject' THEN '\xff1c'::bytea
-				WHEN 'set_approval_rule' THEN '\xff1d'::bytea
-				WHEN 'remove_approval_rule' THEN '\xff1e'::bytea
-				ELSE '\xffff'::bytea
-			END);
-	END $$;
-COMMENT ON FUNCTION smsr.operation_type(text) IS 'OperationType of an audit trail record (SGP.02 Annex E); FFxx for functions that have none there';
-
 CREATE TYPE smsr.refusal AS (
 	state text,
 	subject_code text,
@@ -263,16 +218,15 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			FROM decided d
 			WHERE NOT d.waits AND NOT d.refused AND NOT d.held
 			ORDER BY d.n
-		), recorded AS (
-			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
-				subject_code, reason_code, isdp_aid, iccid)
-			SELECT d.eid, smsr.setting('smsr_id'), smsr.operation_type(function), d.id, me, 'FAILED',
-				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid
+		), recorded AS MATERIALIZED (
+			SELECT smsr.record_audit(array_agg(smsr.audit_entry(d.eid, function, d.id, me, 'FAILED',
+				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid) ORDER BY d.n))
 			FROM decided d
 			WHERE d.refused
 		)
 		SELECT a.eid, coalesce(a.known_id, d.id)
 		FROM asked a LEFT JOIN decided d USING (n)
+			CROSS JOIN recorded	-- one row, and a volatile call that must be made
 		ORDER BY a.n;
 		GET DIAGNOSTICS calls = ROW_COUNT;
 		-- what waits behind a call of this very request that was refused

@@ -299,10 +299,8 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 			RETURN;
 		END IF;
 		IF op.function <> 'confirm_notification' THEN
-			INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
-					subject_code, reason_code, isdp_aid, iccid)
-				VALUES (p_eid, smsr.setting('smsr_id'), smsr.operation_type(op.function), op.id, op.requester_id,
-					p_status, p_subject, p_reason, op.isdp_aid, op.iccid);
+			PERFORM smsr.record_audit(p_eid, op.function, op.id, op.requester_id, p_status, p_subject, p_reason,
+				op.isdp_aid, op.iccid, p_requested_by => op.requested_by, p_reason => op.reason);
 		END IF;
 	END $$;
 COMMENT ON FUNCTION smsr.finish(smsr.eid, bigint, text, text, text, text) IS 'Give an operation its one terminal status, and the audit trail its record';

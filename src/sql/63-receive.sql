@@ -192,10 +192,10 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 		ELSE
 			told := smsr.spontaneous(c.eid, n.type, n.sequence, n.isdp_aid);
 		END IF;
-		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, isdp_aid, iccid, imei, meid)
-			SELECT c.eid, smsr.setting('smsr_id'), '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
-				op.id, n.isdp_aid, (SELECT p.iccid FROM smsr.profile p WHERE p.eid = c.eid AND p.isdp_aid = n.isdp_aid),
-				encode(n.imei, 'hex'), encode(n.meid, 'hex');
+		PERFORM smsr.record_audit(c.eid, NULL, op.id, p_isdp_aid => n.isdp_aid,
+			p_iccid => (SELECT p.iccid FROM smsr.profile p WHERE p.eid = c.eid AND p.isdp_aid = n.isdp_aid),
+			p_operation_type => '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
+			p_imei => encode(n.imei, 'hex'), p_meid => encode(n.meid, 'hex'));
 		-- of an ISD-P that the EIS does not know nobody knows the number, but this came from it
 		UPDATE smsr.outbound b SET destination = p.msisdn, mno_id = p.mno_id,
 				due_at = CASE b.due_at WHEN 'infinity' THEN now() ELSE b.due_at END
@@ -272,7 +272,7 @@ CREATE FUNCTION smsr.too_late(p_eid smsr.eid, p_type int, p_named smsr.aid) RETU
 						OR (o.function IN ('disable_profile', 'delete_profile') AND o.isdp_aid <> p_named
 							AND 'disable' IN (o.step, o.doubt)))
 					AND NOT EXISTS (SELECT FROM smsr.audit_trail a
-						WHERE a.eid = p_eid AND a.operation_date > o.finished_at AND get_byte(a.operation_type, 0) = 0)
+						WHERE a.eid = p_eid AND a.recorded_at > o.finished_at AND get_byte(a.operation_type, 0) = 0)
 					AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at
 						OR (p.state = 'Enabled') = (o.function = 'enable_profile'))
 				FROM smsr.operation o

@@ -67,11 +67,12 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 				EXECUTE format('CREATE INDEX ON smsr.%I USING brin (at)', name);
 				made := made + 1;
 			END IF;
+			made := made + smsr.make_audit_partition(month)::int;
 		END LOOP;
 		PERFORM smsr.prune_notices();
 		RETURN made;
 	END $$;
-COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message and smsr.audit_trail, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE

@@ -125,11 +125,9 @@ CREATE FUNCTION smsr.record_ends(operations smsr.operation[]) RETURNS void
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		PERFORM smsr.record_audit(array_agg(jsonb_populate_record(NULL::smsr.audit_trail, jsonb_build_object(
-				'eid', o.eid, 'function', o.function, 'operation_type', smsr.operation_type(o.function),
-				'operation_id', o.id, 'requester_id', o.requester_id, 'requested_by', o.requested_by, 'reason', o.reason,
-				'status', o.status, 'subject_code', o.subject_code, 'reason_code', o.reason_code,
-				'isdp_aid', o.isdp_aid, 'iccid', o.iccid)) ORDER BY o.eid, o.id))
+		PERFORM smsr.record_audit(array_agg(smsr.audit_entry(o.eid, o.function, o.id, o.requester_id, o.status,
+				o.subject_code, o.reason_code, o.isdp_aid, o.iccid,
+				p_requested_by => o.requested_by, p_reason => o.reason) ORDER BY o.eid, o.id))
 			FROM unnest(operations) o
 			HAVING count(*) > 0;
 	END $$;

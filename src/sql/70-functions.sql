@@ -164,11 +164,9 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			VALUES (local_operation.id, p_eid, p_function, me, p_call_id, p_iccid, target.isdp_aid, p_arguments, 'finished', false,
 				CASE WHEN proceed THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
 				verdict.subject_code, verdict.reason_code, verdict.because, now(), clock_timestamp());
-		INSERT INTO smsr.audit_trail (eid, smsr_id, operation_type, operation_id, requester_id, status,
-				subject_code, reason_code, isdp_aid, iccid)
-			VALUES (p_eid, smsr.setting('smsr_id'), smsr.operation_type(p_function), local_operation.id, me,
-				CASE WHEN proceed THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
-				verdict.subject_code, verdict.reason_code, target.isdp_aid, p_iccid);
+		PERFORM smsr.record_audit(p_eid, p_function, local_operation.id, me,
+			CASE WHEN proceed THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
+			verdict.subject_code, verdict.reason_code, target.isdp_aid, p_iccid);
 	END $$;
 COMMENT ON FUNCTION smsr.local_operation(text, smsr.eid, smsr.iccid, text, jsonb, text)
 	IS 'Record a function that asks nothing of the card, refused or to be carried out by the caller in this transaction';

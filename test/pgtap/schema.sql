@@ -217,9 +217,10 @@ SELECT is_empty($$
 	SELECT name FROM relation r
 	WHERE relkind IN ('r', 'p') AND NOT relispartition
 		AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisprimary)
-		AND relname <> 'message'
+		AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indnullsnotdistinct)
+		AND relname NOT IN ('message', 'audit_trail')
 	ORDER BY 1
-$$, 'every table but the partitioned history has a primary key');
+$$, 'every table but the partitioned histories has a primary key, or one whose value may be none');
 
 CREATE FUNCTION pg_temp.some_eid(n int) RETURNS smsr.eid LANGUAGE sql AS $$
 	SELECT (d || lpad((98 - (d || '00')::numeric % 97)::text, 2, '0'))::smsr.eid

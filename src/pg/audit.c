@@ -1,0 +1,515 @@
+/*
+ * audit.c
+ *		The audit trail: digests of records, records made ready to be stored, and
+ *		the trigger that lets nobody change them.
+ *
+ * doc/audit.md says byte by byte what a digest is made of.  Times are
+ * microseconds since 1970, texts UTF-8: no setting of a session or encoding of a
+ * database changes a digest.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tupdesc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "core/audit_chain.h"
+#include "core/eid.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "pg/audit.h"
+#include "pg/report.h"
+#include "pg/types.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(smsr_audit_digest);
+PG_FUNCTION_INFO_V1(smsr_audit_link);
+PG_FUNCTION_INFO_V1(smsr_audit_prepared);
+PG_FUNCTION_INFO_V1(smsr_audit_linked);
+PG_FUNCTION_INFO_V1(smsr_append_only);
+
+#define MICROSECONDS_1970_TO_2000 \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+typedef enum FieldKind
+{
+	FIELD_EID,
+	FIELD_ICCID,
+	FIELD_AID,
+	FIELD_TIME,
+	FIELD_NUMBER,
+	FIELD_OCTETS,
+	FIELD_TEXT,
+	FIELD_NAME,
+	FIELD_JSON
+} FieldKind;
+
+typedef struct Field
+{
+	const char *name;
+	FieldKind	kind;
+} Field;
+
+/*
+ * What a digest is over, in this order: all columns of smsr.audit_trail but
+ * those that say where the record stands.
+ */
+static const Field fields[] = {
+	{"eid", FIELD_EID},
+	{"recorded_at", FIELD_TIME},
+	{"smsr_id", FIELD_TEXT},
+	{"operation_date", FIELD_TIME},
+	{"operation_type", FIELD_OCTETS},
+	{"function", FIELD_TEXT},
+	{"operation_id", FIELD_NUMBER},
+	{"requester_id", FIELD_TEXT},
+	{"requested_by", FIELD_NAME},
+	{"reason", FIELD_TEXT},
+	{"approved_by", FIELD_TEXT},
+	{"status", FIELD_TEXT},
+	{"subject_code", FIELD_TEXT},
+	{"reason_code", FIELD_TEXT},
+	{"isdp_aid", FIELD_AID},
+	{"iccid", FIELD_ICCID},
+	{"imei", FIELD_TEXT},
+	{"meid", FIELD_TEXT},
+	{"details", FIELD_JSON},
+};
+
+#define FIELDS			((int) lengthof(fields))
+#define FIELD_RECORDED_AT	1
+
+/* Where things are in a row; looked up once a query. */
+typedef struct TrailShape
+{
+	Oid			type;
+	TupleDesc	desc;
+	int			field[lengthof(fields)];	/* index into values */
+	int			number;
+	int			hash;
+} TrailShape;
+
+/* ---- libcrypto ---- */
+
+AuditHasher *
+audit_hasher(void)
+{
+	static AuditHasher hasher;
+
+	if (hasher.ctx == NULL && !audit_hasher_open(&hasher))
+		smsr_report_crypto("SHA-256");
+	return &hasher;
+}
+
+bytea *
+audit_hash_bytea(const uint8 *hash)
+{
+	bytea	   *result = palloc(VARHDRSZ + AUDIT_HASH_LEN);
+
+	SET_VARSIZE(result, VARHDRSZ + AUDIT_HASH_LEN);
+	memcpy(VARDATA(result), hash, AUDIT_HASH_LEN);
+	return result;
+}
+
+const uint8 *
+audit_get_hash(Datum datum)
+{
+	bytea	   *hash = DatumGetByteaPP(datum);
+
+	if (VARSIZE_ANY_EXHDR(hash) != AUDIT_HASH_LEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a hash must have %d octets", AUDIT_HASH_LEN)));
+	return (const uint8 *) VARDATA_ANY(hash);
+}
+
+/* ---- shape ---- */
+
+static int
+find_column(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (!TupleDescAttr(desc, i)->attisdropped &&
+			strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return i;
+	}
+	elog(ERROR, "there is no column \"%s\"", name);
+}
+
+static TrailShape *
+find_shape(FunctionCallInfo fcinfo, Oid type)
+{
+	TrailShape *shape = fcinfo->flinfo->fn_extra;
+	MemoryContext old;
+
+	if (shape != NULL && shape->type == type)
+		return shape;
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	shape = palloc0(sizeof(TrailShape));
+	shape->type = type;
+	shape->desc = BlessTupleDesc(lookup_rowtype_tupdesc_copy(type, -1));
+	for (int i = 0; i < FIELDS; i++)
+		shape->field[i] = find_column(shape->desc, fields[i].name);
+	shape->number = find_column(shape->desc, "number");
+	shape->hash = find_column(shape->desc, "hash");
+	MemoryContextSwitchTo(old);
+	fcinfo->flinfo->fn_extra = shape;
+	return shape;
+}
+
+/* A row of the array's element type as values and NULLs. */
+static void
+deform(const TrailShape *shape, Datum row, Datum *values, bool *nulls)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(row);
+	HeapTupleData tuple = {0};
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_data = header;
+	heap_deform_tuple(&tuple, shape->desc, values, nulls);
+}
+
+/* ---- digest ---- */
+
+static void
+add_text(AuditHasher *h, const char *name, char *text, int len)
+{
+	char	   *utf8 = text;
+
+	if (GetDatabaseEncoding() != PG_SQL_ASCII && GetDatabaseEncoding() != PG_UTF8)
+	{
+		utf8 = pg_server_to_any(text, len, PG_UTF8);
+		if (utf8 != text)
+			len = strlen(utf8);
+	}
+	audit_field(h, name, smsr_bytes(utf8, len));
+}
+
+static void
+add_field(AuditHasher *h, const Field *field, Datum value)
+{
+	switch (field->kind)
+	{
+		case FIELD_EID:
+			audit_field(h, field->name, smsr_bytes(DatumGetEid(value), EID_LEN));
+			break;
+		case FIELD_ICCID:
+			audit_field(h, field->name, smsr_bytes(DatumGetIccid(value), ICCID_LEN));
+			break;
+		case FIELD_AID:
+			{
+				SmsrAid		aid = smsr_datum_get_aid(value);
+
+				audit_field(h, field->name, smsr_bytes(aid.octets, aid.len));
+				break;
+			}
+		case FIELD_TIME:
+			{
+				TimestampTz at = DatumGetTimestampTz(value);
+
+				/* the table has no infinite ones */
+				audit_field_number(h, field->name,
+								   TIMESTAMP_NOT_FINITE(at) ? at : at + MICROSECONDS_1970_TO_2000);
+				break;
+			}
+		case FIELD_NUMBER:
+			audit_field_number(h, field->name, DatumGetInt64(value));
+			break;
+		case FIELD_OCTETS:
+			{
+				bytea	   *octets = DatumGetByteaPP(value);
+
+				audit_field(h, field->name, smsr_bytes(VARDATA_ANY(octets), VARSIZE_ANY_EXHDR(octets)));
+				break;
+			}
+		case FIELD_TEXT:
+			{
+				text	   *words = DatumGetTextPP(value);
+
+				add_text(h, field->name, VARDATA_ANY(words), VARSIZE_ANY_EXHDR(words));
+				break;
+			}
+		case FIELD_NAME:
+			{
+				char	   *name = NameStr(*DatumGetName(value));
+
+				add_text(h, field->name, name, strlen(name));
+				break;
+			}
+		case FIELD_JSON:
+			{
+				Jsonb	   *json = DatumGetJsonbP(value);
+				char	   *words = JsonbToCString(NULL, &json->root, VARSIZE(json));
+
+				add_text(h, field->name, words, strlen(words));
+				break;
+			}
+	}
+}
+
+static void
+digest_values(const TrailShape *shape, const Datum *values, const bool *nulls, uint8 *digest)
+{
+	AuditHasher *h = audit_hasher();
+
+	audit_begin(h, AUDIT_RECORD_LABEL);
+	for (int i = 0; i < FIELDS; i++)
+	{
+		int			column = shape->field[i];
+
+		if (!nulls[column])
+			add_field(h, &fields[i], values[column]);
+	}
+	if (!audit_end(h, digest))
+		smsr_report_crypto("SHA-256");
+}
+
+Datum
+smsr_audit_digest(PG_FUNCTION_ARGS)
+{
+	Datum		row = PG_GETARG_DATUM(0);
+	HeapTupleHeader header = DatumGetHeapTupleHeader(row);
+	TrailShape *shape = find_shape(fcinfo, HeapTupleHeaderGetTypeId(header));
+	Datum		values[MaxHeapAttributeNumber];
+	bool		nulls[MaxHeapAttributeNumber];
+	uint8		digest[AUDIT_HASH_LEN];
+
+	deform(shape, row, values, nulls);
+	digest_values(shape, values, nulls, digest);
+	PG_RETURN_BYTEA_P(audit_hash_bytea(digest));
+}
+
+/* NULL before the first record; NULL in its place otherwise is no link. */
+Datum
+smsr_audit_link(PG_FUNCTION_ARGS)
+{
+	int32		number;
+	uint8		hash[AUDIT_HASH_LEN];
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	number = PG_GETARG_INT32(1);
+	if (number < 1 || (number > 1 && PG_ARGISNULL(0)))
+		PG_RETURN_NULL();
+	if (!audit_link(audit_hasher(), number > 1 ? audit_get_hash(PG_GETARG_DATUM(0)) : NULL, number,
+					audit_get_hash(PG_GETARG_DATUM(2)), hash))
+		smsr_report_crypto("SHA-256");
+	PG_RETURN_BYTEA_P(audit_hash_bytea(hash));
+}
+
+/* ---- records on their way in ---- */
+
+typedef struct Entry
+{
+	const uint8 *eid;			/* NULL: of the SM-SR itself */
+	int			given;			/* place in the array that was given */
+	Datum	   *values;
+	bool	   *nulls;
+} Entry;
+
+/* Chains in the order of smsr.eid, that of the SM-SR last; given order within. */
+static int
+compare_entries(const void *a, const void *b)
+{
+	const Entry *x = a;
+	const Entry *y = b;
+	int			order;
+
+	if (x->eid == NULL || y->eid == NULL)
+		order = (x->eid == NULL) - (y->eid == NULL);
+	else
+		order = memcmp(x->eid, y->eid, EID_LEN);
+	return order != 0 ? order : x->given - y->given;
+}
+
+static bool
+same_chain(const uint8 *a, const uint8 *b)
+{
+	return a == NULL || b == NULL ? a == b : memcmp(a, b, EID_LEN) == 0;
+}
+
+static void
+set_value(Entry *entry, int column, Datum value)
+{
+	entry->values[column] = value;
+	entry->nulls[column] = false;
+}
+
+static Entry *
+read_entries(const TrailShape *shape, ArrayType *array, int *count)
+{
+	int			natts = shape->desc->natts;
+	Datum	   *rows;
+	bool	   *row_nulls;
+	Entry	   *entries;
+	Datum	   *values;
+	bool	   *nulls;
+
+	deconstruct_array(array, shape->type, -1, false, TYPALIGN_DOUBLE, &rows, &row_nulls, count);
+	entries = palloc_extended(*count * sizeof(Entry) + 1, MCXT_ALLOC_HUGE);
+	values = palloc_extended(*count * natts * sizeof(Datum) + 1, MCXT_ALLOC_HUGE);
+	nulls = palloc_extended(*count * natts * sizeof(bool) + 1, MCXT_ALLOC_HUGE);
+	for (int i = 0; i < *count; i++)
+	{
+		Entry	   *entry = &entries[i];
+
+		if (row_nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("records must not contain null")));
+		entry->given = i;
+		entry->values = values + (Size) i * natts;
+		entry->nulls = nulls + (Size) i * natts;
+		deform(shape, rows[i], entry->values, entry->nulls);
+		entry->eid = entry->nulls[shape->field[0]] ? NULL : DatumGetEid(entry->values[shape->field[0]]);
+	}
+	return entries;
+}
+
+static Datum
+write_entries(const TrailShape *shape, const Entry *entries, int count)
+{
+	Datum	   *rows = palloc_extended(count * sizeof(Datum) + 1, MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < count; i++)
+		rows[i] = HeapTupleGetDatum(heap_form_tuple(shape->desc, entries[i].values, entries[i].nulls));
+	return PointerGetDatum(construct_array(rows, count, shape->type, -1, false, TYPALIGN_DOUBLE));
+}
+
+/*
+ * Records in the order in which their chains are locked.  What is NULL is taken
+ * from the second argument, recorded_at in any case; number counts the records
+ * of a chain from 1, and hash is the digest.
+ */
+Datum
+smsr_audit_prepared(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	TrailShape *shape = find_shape(fcinfo, ARR_ELEMTYPE(array));
+	Datum		defaults[MaxHeapAttributeNumber];
+	bool		no_default[MaxHeapAttributeNumber];
+	Entry	   *entries;
+	int			count;
+
+	entries = read_entries(shape, array, &count);
+	deform(shape, PG_GETARG_DATUM(1), defaults, no_default);
+	for (int i = 0; i < count; i++)
+	{
+		for (int f = 0; f < FIELDS; f++)
+		{
+			int			column = shape->field[f];
+
+			if (!no_default[column] && (entries[i].nulls[column] || f == FIELD_RECORDED_AT))
+				set_value(&entries[i], column, defaults[column]);
+		}
+	}
+	qsort(entries, count, sizeof(Entry), compare_entries);
+	for (int i = 0, number = 0; i < count; i++)
+	{
+		uint8		digest[AUDIT_HASH_LEN];
+
+		number = i > 0 && same_chain(entries[i - 1].eid, entries[i].eid) ? number + 1 : 1;
+		digest_values(shape, entries[i].values, entries[i].nulls, digest);
+		set_value(&entries[i], shape->number, Int32GetDatum(number));
+		set_value(&entries[i], shape->hash, PointerGetDatum(audit_hash_bytea(digest)));
+	}
+	PG_RETURN_DATUM(write_entries(shape, entries, count));
+}
+
+/* What the chain's first new record has become, from its row of smsr.audit_head. */
+static void
+read_head(Datum row, const Entry *entry, int32 *number, uint8 *hash)
+{
+	HeapTupleHeader head = DatumGetHeapTupleHeader(row);
+	bool		isnull;
+	Datum		eid = GetAttributeByName(head, "eid", &isnull);
+
+	if (!same_chain(isnull ? NULL : DatumGetEid(eid), entry->eid))
+		elog(ERROR, "heads of audit chains are not in the order of their records");
+	*number = DatumGetInt32(GetAttributeByName(head, "number", &isnull));
+	memcpy(hash, audit_get_hash(GetAttributeByName(head, "hash", &isnull)), AUDIT_HASH_LEN);
+}
+
+/* Records of smsr_audit_prepared() with the numbers and hashes that they get. */
+Datum
+smsr_audit_linked(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	ArrayType  *head_array = PG_GETARG_ARRAYTYPE_P(1);
+	TrailShape *shape = find_shape(fcinfo, ARR_ELEMTYPE(array));
+	uint8		hash[AUDIT_HASH_LEN];
+	int32		number = 0;
+	Datum	   *heads;
+	Entry	   *entries;
+	int			count;
+	int			head_count;
+	int			next = 0;
+
+	entries = read_entries(shape, array, &count);
+	deconstruct_array(head_array, ARR_ELEMTYPE(head_array), -1, false, TYPALIGN_DOUBLE,
+					  &heads, NULL, &head_count);
+	for (int i = 0; i < count; i++)
+	{
+		Entry	   *entry = &entries[i];
+
+		if (DatumGetInt32(entry->values[shape->number]) == 1)
+		{
+			if (next == head_count)
+				elog(ERROR, "an audit chain has no head");
+			read_head(heads[next++], entry, &number, hash);
+		}
+		else if (!audit_link(audit_hasher(), hash, ++number,
+							 audit_get_hash(entry->values[shape->hash]), hash))
+			smsr_report_crypto("SHA-256");
+		set_value(entry, shape->number, Int32GetDatum(number));
+		set_value(entry, shape->hash, PointerGetDatum(audit_hash_bytea(hash)));
+	}
+	PG_RETURN_DATUM(write_entries(shape, entries, count));
+}
+
+/* ---- append-only ---- */
+
+/* Heads of chains move on, and nowhere else. */
+static bool
+moves_forward(const TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			eid = find_column(desc, "eid") + 1;
+	int			number = find_column(desc, "number") + 1;
+	bool		old_null;
+	bool		new_null;
+	Datum		old_eid = heap_getattr(trigger->tg_trigtuple, eid, desc, &old_null);
+	Datum		new_eid = heap_getattr(trigger->tg_newtuple, eid, desc, &new_null);
+
+	if (!same_chain(old_null ? NULL : DatumGetEid(old_eid), new_null ? NULL : DatumGetEid(new_eid)))
+		return false;
+	return DatumGetInt32(heap_getattr(trigger->tg_newtuple, number, desc, &new_null)) >
+		DatumGetInt32(heap_getattr(trigger->tg_trigtuple, number, desc, &old_null));
+}
+
+/* Refuses whatever it fires for; with the argument "forward" lets heads move on. */
+Datum
+smsr_append_only(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "smsr_append_only")));
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && trigger->tg_trigger->tgnargs == 1 &&
+		moves_forward(trigger))
+		return PointerGetDatum(trigger->tg_newtuple);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("\"%s\" is only ever added to", RelationGetRelationName(trigger->tg_relation)),
+			 errdetail("The audit trail can not be changed, removed or emptied by anybody.")));
+}
