@@ -354,13 +354,12 @@ SELECT try($$SELECT smsr.import_transport_key('1', 'aes-ecb', '\x00', '\x000000'
 SELECT try($$SELECT smsr.import_transport_key('1', 'aes-kw', '\x1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5', '\x000000')$$);
 CREATE ROLE regress_smsr_keys;
 GRANT USAGE ON SCHEMA smsr TO regress_smsr_keys;
-GRANT EXECUTE ON FUNCTION smsr.seal_transport_key_file(text, smallint, text, text), smsr.create_storage_key(),
+GRANT EXECUTE ON FUNCTION smsr.seal_transport_key_file(text, smallint, text, text),
 	smsr.new_storage_key(), smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text)
 	TO regress_smsr_keys;
 GRANT SELECT ON card, packet, key_dir TO regress_smsr_keys;
 SET ROLE regress_smsr_keys;
 SELECT smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', '/etc/hostname');
-SELECT smsr.create_storage_key();
 SELECT * FROM smsr.storage_key;
 -- whoever may call it needs no privilege on the keys
 SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;

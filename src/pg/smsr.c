@@ -10,6 +10,7 @@
 #include "mb/pg_wchar.h"
 #include "pg/guc.h"
 #include "pg/kek.h"
+#include "pg/plans.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -250,6 +251,7 @@ _PG_init(void)
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("smsr");
+	smsr_guard_plans_init();
 }
 
 /* That this function is called has loaded the library, and so made the parameters. */

@@ -80,6 +80,9 @@ CREATE UNIQUE INDEX profile_one_enabled ON smsr.profile (eid) WHERE state = 'Ena
 CREATE UNIQUE INDEX profile_one_fallback ON smsr.profile (eid) WHERE fallback_attribute;
 CREATE INDEX profile_msisdn ON smsr.profile (msisdn);
 CREATE INDEX profile_iccid ON smsr.profile (iccid);
+-- the policy of tenants finds their profiles by these
+CREATE INDEX profile_mno ON smsr.profile (mno_id);
+CREATE INDEX profile_smdp ON smsr.profile (smdp_id);
 COMMENT ON TABLE smsr.profile IS 'One row an ISD-P; state follows what the card says, never what was asked';
 COMMENT ON COLUMN smsr.profile.iccid IS 'NULL for an ISD-P that an audit found on the card and nobody has claimed';
 COMMENT ON COLUMN smsr.profile.mno_id IS 'Operator that owns the profile; NULL only where iccid is';
@@ -135,6 +138,7 @@ CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waitin
 CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
 CREATE INDEX operation_approval ON smsr.operation (approval_id) WHERE approval_id IS NOT NULL;
+CREATE INDEX operation_requester ON smsr.operation (requester_id, id);
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
 COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
 COMMENT ON COLUMN smsr.operation.reason IS 'Reason or ticket that was given with the call (smsr.reason)';

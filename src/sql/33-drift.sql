@@ -4,7 +4,7 @@ CREATE INDEX operation_expired ON smsr.operation (eid, finished_at) WHERE status
 
 -- An operation that expired after its command may have left: until an audit or
 -- a notification tells, nobody knows what the card did.
-CREATE VIEW smsr.unknown_outcome AS
+CREATE VIEW smsr.unknown_outcome WITH (security_invoker = true) AS
 	SELECT o.eid, o.id AS operation_id, o.function, o.step, o.isdp_aid, o.finished_at AS since
 	FROM smsr.operation o JOIN smsr.euicc e ON e.eid = o.eid
 	WHERE o.status = 'EXPIRED' AND o.exclusive AND o.function <> 'audit_eis'
@@ -14,7 +14,7 @@ CREATE VIEW smsr.unknown_outcome AS
 		AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at);
 COMMENT ON VIEW smsr.unknown_outcome IS 'Operations that expired with an unknown outcome, and the card has not been heard on it since';
 
-CREATE VIEW smsr.drift AS
+CREATE VIEW smsr.drift WITH (security_invoker = true) AS
 	SELECT u.eid, u.isdp_aid, 'unknown outcome of ' || u.function AS what, NULL::text AS eis_says, NULL::text AS card_says,
 		u.since, d.doing
 	FROM smsr.unknown_outcome u

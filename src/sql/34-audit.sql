@@ -96,6 +96,8 @@ CREATE FUNCTION smsr.make_audit_partition(month date) RETURNS boolean
 		END IF;
 		EXECUTE format('CREATE TABLE smsr.%I PARTITION OF smsr.audit_trail FOR VALUES FROM (%L) TO (%L)',
 			name, month, (month + interval '1 month')::date);
+		EXECUTE format('ALTER TABLE smsr.%I ENABLE ROW LEVEL SECURITY', name);
+		EXECUTE format('ALTER TABLE smsr.%I FORCE ROW LEVEL SECURITY', name);
 		EXECUTE format('CREATE UNIQUE INDEX ON smsr.%I (eid, number) NULLS NOT DISTINCT', name);
 		EXECUTE format('CREATE INDEX ON smsr.%I USING brin (position, recorded_at) WITH (autosummarize = on)', name);
 		EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON smsr.%I EXECUTE FUNCTION smsr.append_only()', name);

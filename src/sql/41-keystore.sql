@@ -19,7 +19,7 @@ CREATE FUNCTION smsr.new_storage_key(OUT wrapped bytea, OUT check_value bytea, O
 COMMENT ON FUNCTION smsr.new_storage_key() IS 'A random storage key, wrapped under the KEK';
 
 CREATE FUNCTION smsr.create_storage_key() RETURNS int
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE
@@ -40,7 +40,8 @@ CREATE FUNCTION smsr.keystore_status(OUT provider text, OUT kek text, OUT kek_pr
 		OUT former_provider text, OUT former_kek text, OUT former_kek_problem text,
 		OUT active_storage_key int, OUT storage_keys int, OUT to_rewrap int, OUT kek_visits bigint)
 	AS 'MODULE_PATHNAME', 'smsr_keystore_status'
-	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp;
 COMMENT ON FUNCTION smsr.keystore_status() IS 'Whether the KEK is there and opens the active storage key (kek_problem is NULL then); the same of the former KEK; how many storage keys there are and how many are not wrapped under the current KEK; how often this backend went to the KEK for them';
 
 CREATE FUNCTION smsr.check_logging() RETURNS TABLE (setting text, value text, advice text)
@@ -75,7 +76,7 @@ $$;
 COMMENT ON FUNCTION smsr.next_transport_key_id(text) IS 'The id of an EUM''s next transport key; nobody else gives one until the transaction ends';
 
 CREATE FUNCTION smsr.import_transport_key(eum_id text, mode text, wrapped bytea DEFAULT NULL, check_value bytea DEFAULT NULL) RETURNS smallint
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE

@@ -7,7 +7,7 @@ CREATE FUNCTION smsr.rewrap_storage_key(id int, OUT wrapped bytea, OUT kek text)
 COMMENT ON FUNCTION smsr.rewrap_storage_key(int) IS 'A storage key, opened with the current or the former KEK and wrapped under the current one';
 
 CREATE FUNCTION smsr.rewrap_storage_keys() RETURNS int
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE
@@ -47,7 +47,7 @@ CREATE VIEW smsr.storage_key_use WITH (security_invoker = true) AS
 COMMENT ON VIEW smsr.storage_key_use IS 'What each storage key seals: how far a rotation has come, and whether anything would be lost with a row of smsr.storage_key';
 
 CREATE FUNCTION smsr.reseal_keys(max int DEFAULT 1000) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	-- the index, whatever it was said to hold when the table was last analysed
 	SET enable_seqscan = off

@@ -114,7 +114,7 @@ $$;
 COMMENT ON FUNCTION smsr.register_eis(xml) IS 'Registers an eUICC by its EIS (ES1.RegisterEIS, SGP.02 clause 5.2.1); key values come wrapped under the EUM''s transport key';
 
 CREATE FUNCTION smsr.register_inbox(OUT registered bigint, OUT rejected bigint)
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE

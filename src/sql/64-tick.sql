@@ -48,7 +48,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 COMMENT ON FUNCTION smsr.tick() IS 'Carry out what time has brought about; call it every second. Returns how many operations came to their deadline';
 
 CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
@@ -63,6 +63,8 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 			IF to_regclass(format('smsr.%I', name)) IS NULL THEN
 				EXECUTE format('CREATE TABLE smsr.%I PARTITION OF smsr.message FOR VALUES FROM (%L) TO (%L)',
 					name, month, (month + interval '1 month')::date);
+				EXECUTE format('ALTER TABLE smsr.%I ENABLE ROW LEVEL SECURITY', name);
+				EXECUTE format('ALTER TABLE smsr.%I FORCE ROW LEVEL SECURITY', name);
 				EXECUTE format('CREATE INDEX ON smsr.%I (eid, at)', name);
 				EXECUTE format('CREATE INDEX ON smsr.%I USING brin (at)', name);
 				made := made + 1;
@@ -75,7 +77,7 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message and smsr.audit_trail, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE

@@ -35,7 +35,7 @@ CREATE FUNCTION smsr.why(p_operation bigint) RETURNS TABLE (what text, says text
 COMMENT ON FUNCTION smsr.why(bigint) IS 'Where an operation stands: the last event, the rule that decided, what is awaited, and until when';
 
 CREATE FUNCTION smsr.unstick(p_operation bigint) RETURNS text
-	LANGUAGE plpgsql VOLATILE
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE

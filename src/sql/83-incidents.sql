@@ -1,6 +1,6 @@
 -- What somebody should look at.
 
-CREATE VIEW smsr.incident AS
+CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 	SELECT 'several eUICCs have one MSISDN' AS what, p.msisdn AS about,
 		array_agg(DISTINCT p.eid) AS eids, max(p.changed_at) AS last_at,
 		'messages from it are tied to an eUICC by its keys; correct the subscription addresses' AS advice

@@ -20,6 +20,17 @@ BEGIN
 	LOOP
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
 	END LOOP;
+	-- Default deny, for the owner too: what a role sees of a table it sees by a
+	-- policy, and those are made by smsr.install_roles().  None is made here: a
+	-- dump carries the policies of an extension's tables, and would make them twice.
+	FOR t IN
+		SELECT c.oid FROM pg_catalog.pg_class c
+		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p')
+		ORDER BY c.oid
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t);
+		EXECUTE pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', t);
+	END LOOP;
 	-- a dump carries the data of every table, the counters of every sequence
 	FOR t IN
 		SELECT c.oid FROM pg_catalog.pg_class c

@@ -151,6 +151,30 @@ SELECT is_empty($$
 	ORDER BY 1
 $$, 'PUBLIC may call no SECURITY DEFINER function');
 
+-- ---- rows are for whom a policy names ----
+
+SELECT is_empty($$
+	SELECT name FROM relation WHERE relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity) ORDER BY 1
+$$, 'row level security is enabled on every table and partition, and forced');
+
+-- a dump would carry them beside the extension that makes them
+SELECT is_empty($$
+	SELECT r.name, p.polname FROM pg_policy p JOIN relation r ON r.oid = p.polrelid ORDER BY 1, 2
+$$, 'CREATE EXTENSION makes no policy');
+
+SELECT is_empty($$
+	SELECT name FROM relation
+	WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
+	ORDER BY 1
+$$, 'every view reads with the rights of whoever asks');
+
+SELECT ok(smsr.maintain(3) > 0, 'partitions are made');
+SELECT is_empty($$
+	SELECT c.oid::regclass FROM pg_class c
+	WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+	ORDER BY 1
+$$, 'and row level security with them');
+
 -- ---- labels ----
 
 SELECT is_empty($$
