@@ -38,7 +38,7 @@ CREATE FUNCTION smsr.set_plma(m2m_sp_id text, profile_type text, authorised text
 					notifications = excluded.notifications, set_at = now(), set_by = excluded.set_by;
 		END IF;
 		PERFORM smsr.record_audit(NULL, 'set_plma', p_requester => smsr.requester(), p_status => 'EXECUTED_SUCCESS', p_details => granted);
-		PERFORM smsr.tell_party(m2m_sp_id, 'HandlePLMASetting', granted, operator);
+		PERFORM smsr.tell_party(m2m_sp_id, 'HandlePLMASetting', granted);
 		RETURN true;
 	END $$;
 COMMENT ON FUNCTION smsr.set_plma(text, text, text[], text[], text)
@@ -64,6 +64,21 @@ CREATE FUNCTION smsr.operator_call(p_function text, p_operator text) RETURNS boo
 	END $$;
 COMMENT ON FUNCTION smsr.operator_call(text, text) IS 'Whether the caller may call a function on this operator''s behalf; if not, the refusal is recorded and told by a warning';
 
+CREATE FUNCTION smsr.check_notice_kinds(p_field text, p_kinds text[]) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF p_kinds IS NULL OR array_position(p_kinds, NULL) IS NOT NULL THEN
+			RAISE EXCEPTION '% must be kinds of notices, an empty array for none', p_field USING ERRCODE = 'null_value_not_allowed';
+		END IF;
+		PERFORM p_kinds::smsr.notice_kind[];
+	EXCEPTION WHEN check_violation THEN
+		RAISE EXCEPTION '% must be kinds of notices', p_field USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = format('It is %s.', p_kinds), HINT = 'HandleProfileEnabled is one; the domain smsr.notice_kind lists them.';
+	END $$;
+COMMENT ON FUNCTION smsr.check_notice_kinds(text, text[]) IS 'Refuses what is not an array of kinds of notices; names the field';
+
 CREATE FUNCTION smsr.get_plma(of_m2m_sp text DEFAULT NULL, of_type text DEFAULT NULL)
 	RETURNS TABLE (mno_id text, m2m_sp_id text, profile_type text, authorised text[], notifications text[], set_at timestamptz)
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -74,7 +89,7 @@ CREATE FUNCTION smsr.get_plma(of_m2m_sp text DEFAULT NULL, of_type text DEFAULT 
 		me text := smsr.require_requester();
 	BEGIN
 		IF smsr.permit('get_plma') THEN
-			RETURN QUERY SELECT p.mno_id, p.m2m_sp_id, p.profile_type, p.authorised, p.notifications, p.set_at
+			RETURN QUERY SELECT p.mno_id, p.m2m_sp_id, p.profile_type, p.authorised, p.notifications::text[], p.set_at
 				FROM smsr.plma p
 				WHERE (smsr.party_kind(me) = 'OWN' OR p.mno_id = me OR p.m2m_sp_id = me)
 					AND p.m2m_sp_id = coalesce(of_m2m_sp, p.m2m_sp_id)
@@ -121,7 +136,7 @@ CREATE FUNCTION smsr.get_onc(of_type text DEFAULT NULL)
 		me text := smsr.require_requester();
 	BEGIN
 		IF smsr.permit('get_onc') THEN
-			RETURN QUERY SELECT o.mno_id, o.profile_type, o.discarded, o.set_at
+			RETURN QUERY SELECT o.mno_id, o.profile_type, o.discarded::text[], o.set_at
 				FROM smsr.onc o
 				WHERE (smsr.party_kind(me) = 'OWN' OR o.mno_id = me) AND o.profile_type = coalesce(of_type, o.profile_type)
 				ORDER BY o.mno_id, o.profile_type;

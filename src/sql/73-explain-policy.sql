@@ -73,7 +73,7 @@ CREATE FUNCTION smsr.explain_policy(eid smsr.eid, iccid smsr.iccid, function tex
 		IF refused IS NULL AND roles IS NOT NULL THEN
 			RETURN QUERY VALUES ('approval', format('a second person, a member of %s', array_to_string(roles, ' and of ')), 'waits');
 		END IF;
-		IF refused IS NULL AND smsr.procedure_exclusive(event) AND EXISTS (SELECT FROM smsr.operation r
+		IF refused IS NULL AND event IN (SELECT smsr.card_functions()) AND EXISTS (SELECT FROM smsr.operation r
 				WHERE r.eid = explain_policy.eid AND r.status IS NULL AND r.exclusive) THEN
 			RETURN QUERY VALUES ('turn', 'another operation is under way', 'waits');
 		END IF;
