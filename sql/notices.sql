@@ -54,6 +54,7 @@ CREATE FUNCTION card.untyped() RETURNS void LANGUAGE sql AS $$ UPDATE smsr.profi
 CREATE VIEW card.news AS
 	SELECT right(n.party_id, 1) AS party, n.kind, right(n.iccid::text, 4) AS iccid, n.mno_id, n.operation_id IS NOT NULL AS asked, n.details
 	FROM smsr.notice n ORDER BY n.id, n.party_id;
+INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES ('regress_card_other', card.oid('4'), current_user);
 SELECT count(*) AS cards FROM card.reset() \gset
 \set ECHO all
 
@@ -119,7 +120,6 @@ SELECT party_id, eid, kind, iccid, mno_id, operation_id, details, position FROM 
 
 -- ---- of what: two operators, each connected ----
 
-INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES ('regress_card_other', card.oid('4'), current_user);
 -- fall-back and back again
 SELECT card.reset();
 UPDATE smsr.profile SET mno_id = card.oid('4') WHERE iccid = card.iccid(1);
@@ -188,6 +188,14 @@ SELECT * FROM card.profiles WHERE card = 1;
 SELECT card.reset();
 SELECT card.operation(smsr.update_policy_rules(card.eid(), '89490000000090000305', '{}'));
 SELECT count(*) FROM smsr.notice;
+
+-- an authorisation is told to whom it is given, and taken from, and counts from then on
+SELECT card.reset();
+SELECT smsr.set_plma(card.oid('5'), 'sample', '{}', '{HandleProfileEnabled}', card.oid('3'));
+SELECT card.enabled(2, 1);
+SELECT smsr.set_plma(card.oid('5'), 'sample', '{}', '{}', card.oid('3'));
+SELECT card.enabled(1, 2);
+SELECT party, kind, iccid, mno_id, details - 'm2m_sp_id' AS details FROM card.news;
 
 -- ---- fetching ----
 
@@ -272,6 +280,18 @@ INSERT INTO notice_cursor VALUES ('1.3.6.1.4.1.99999.4', 99, 0);
 SET search_path = pg_temp, smsr, pg_catalog;
 SELECT array_agg(n.position) FROM smsr.fetch_notices() n;
 RESET search_path;
+-- fetched, kept and acknowledged in one statement
+CREATE TEMP TABLE my_notices (id bigint PRIMARY KEY, position bigint, eid text, kind text);
+BEGIN;
+WITH new AS (
+	INSERT INTO my_notices (id, position, eid, kind)
+	SELECT id, position, eid, kind FROM smsr.fetch_notices(1000)
+	RETURNING position
+)
+SELECT smsr.ack_notices(max(position)) FROM new HAVING count(*) > 0;
+SELECT count(*) FROM smsr.fetch_notices();
+SELECT position, kind FROM my_notices;
+ROLLBACK;
 
 -- ---- the doorbell ----
 
@@ -313,7 +333,10 @@ SET smsr.notice_retention = 0;
 SELECT smsr.prune_notices();
 SELECT right(party_id, 1) AS party, position FROM smsr.notice ORDER BY party_id, id;
 RESET smsr.notice_retention;
--- for whom nobody will ever come
+-- new ones behind them are no reason to remove old ones that nobody has acknowledged
+UPDATE smsr.notice SET created_at = now() WHERE position = 10;
+SELECT smsr.prune_notices();
+-- for whom nobody will ever come, once it is old
 DELETE FROM smsr.party WHERE oid = card.oid('3');
 SELECT smsr.maintain(0);
 SELECT count(*) FROM smsr.notice;

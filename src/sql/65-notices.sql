@@ -152,12 +152,15 @@ CREATE FUNCTION smsr.prune_notices() RETURNS bigint
 		pruned bigint;
 		ownerless bigint;
 	BEGIN
+		WITH kept AS MATERIALIZED (
+			SELECT c.party_id, coalesce(
+				(SELECT k.position FROM smsr.notice k
+				WHERE k.party_id = c.party_id AND k.position <= c.acked_position AND k.created_at >= cutoff
+				ORDER BY k.position LIMIT 1), c.acked_position + 1) AS keep_from
+			FROM smsr.notice_cursor c
+		)
 		DELETE FROM smsr.notice n
-			USING (SELECT c.party_id, coalesce(
-					(SELECT k.position FROM smsr.notice k
-					WHERE k.party_id = c.party_id AND k.position <= c.acked_position AND k.created_at >= cutoff
-					ORDER BY k.position LIMIT 1), c.acked_position + 1) AS keep_from
-				FROM smsr.notice_cursor c) k
+			USING kept k
 			WHERE n.party_id = k.party_id AND n.position < k.keep_from;
 		GET DIAGNOSTICS pruned = ROW_COUNT;
 		DELETE FROM smsr.notice n

@@ -38,7 +38,7 @@ CREATE FUNCTION smsr.set_plma(m2m_sp_id text, profile_type text, authorised text
 					notifications = excluded.notifications, set_at = now(), set_by = excluded.set_by;
 		END IF;
 		PERFORM smsr.record_audit(NULL, 'set_plma', p_requester => smsr.requester(), p_status => 'EXECUTED_SUCCESS', p_details => granted);
-		PERFORM smsr.tell_party(m2m_sp_id, 'HandlePLMASetting', granted);
+		PERFORM smsr.tell_party(m2m_sp_id, 'HandlePLMASetting', granted, operator);
 		RETURN true;
 	END $$;
 COMMENT ON FUNCTION smsr.set_plma(text, text, text[], text[], text)
