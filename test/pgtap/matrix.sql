@@ -1,0 +1,287 @@
+-- Every function that is granted, times everybody who might call it, times
+-- whose eUICC it is about: who is refused, with which subject and reason, and
+-- that the refusal stands in the audit trail.  What is expected is worked out
+-- from the two tables of rules below, which know nothing of core's.  A function
+-- without a row in the first one fails the suite.
+
+\set ON_ERROR_STOP on
+\pset format unaligned
+\pset tuples_only on
+
+BEGIN;
+SELECT no_plan();
+
+SET client_min_messages = error;
+SELECT smsr.install_roles();
+CREATE SCHEMA matrix;
+SET search_path = matrix, public;
+
+-- ---- who calls ----
+
+CREATE TABLE actor (name text PRIMARY KEY, role_name name NOT NULL, member_of name, kind text, party_id text);
+INSERT INTO actor
+	SELECT v.name, 'smsr_pgtap_' || v.name, v.member_of, v.kind, CASE WHEN v.kind IS NOT NULL THEN '1.3.6.1.4.1.99999.200.' || row_number() OVER () END
+	FROM (VALUES
+		('eum', 'smsr_tenant', 'EUM'),
+		('smdp', 'smsr_tenant', 'SM-DP'),
+		('mno', 'smsr_tenant', 'MNO'),
+		('m2m', 'smsr_tenant', 'M2M-SP'),				-- a PLMA over everything of mno's
+		('m2m_little', 'smsr_tenant', 'M2M-SP'),		-- a PLMA over get_eis
+		('m2m_none', 'smsr_tenant', 'M2M-SP'),
+		('peer', 'smsr_tenant', 'SM-SR'),
+		('nobody', 'smsr_tenant', NULL),				-- may call, and acts for no party
+		('stranger', NULL, NULL),
+		('administrator', 'smsr_administrator', NULL),
+		('gateway', 'smsr_gateway', NULL),
+		('auditor', 'smsr_auditor', NULL),
+		('key_officer', 'smsr_key_officer', NULL)) AS v (name, member_of, kind);
+DO $$
+DECLARE
+	a actor;
+BEGIN
+	FOR a IN SELECT * FROM actor LOOP
+		EXECUTE format('CREATE ROLE %I', a.role_name);
+		IF a.kind IS NOT NULL THEN
+			PERFORM smsr.register_party(a.party_id, a.kind, a.name, a.role_name);
+		ELSIF a.member_of IS NOT NULL THEN
+			EXECUTE format('GRANT %I TO %I', a.member_of, a.role_name);
+		END IF;
+	END LOOP;
+END $$;
+UPDATE actor SET party_id = smsr.setting('smsr_id') WHERE name = 'administrator';
+SELECT smsr.register_party('1.3.6.1.4.1.99999.200.99', 'MNO', 'another operator');
+
+-- ---- about what ----
+
+-- Of each eUICC three profiles, one a state, so that every function finds one
+-- that it may be called on.
+CREATE TABLE object (name text PRIMARY KEY, n int, eid smsr.eid, registered boolean, mine boolean);
+INSERT INTO object
+	SELECT v.name, v.n, d || lpad((98 - (d || '00')::numeric % 97)::text, 2, '0'), v.registered, v.mine
+	FROM (VALUES
+		('own', 1, true, true),
+		('shared', 1, true, true),			-- the eUICC is the caller's business, the profile is another's
+		('foreign', 2, true, false),
+		('unknown', 3, false, false),
+		('pinned', 4, true, true)) AS v (name, n, registered, mine),		-- would be the caller's, but is pinned to another operator
+		LATERAL (SELECT '890010120123412340' || lpad(v.n::text, 12, '0')) AS d (d);
+
+CREATE FUNCTION party(actor text) RETURNS text LANGUAGE sql AS $$ SELECT a.party_id FROM matrix.actor a WHERE a.name = $1 $$;
+CREATE FUNCTION aid(n int) RETURNS smsr.aid LANGUAGE sql AS $$
+	SELECT ('A0000005591010FFFFFFFF89' || lpad(upper(to_hex(n)), 6, '0') || '00')::smsr.aid
+$$;
+CREATE FUNCTION iccid(object text, state text) RETURNS smsr.iccid LANGUAGE sql AS $$
+	SELECT ('89440000000000' || o.n || position(left(state, 1) IN 'CDE') || CASE $1 WHEN 'shared' THEN '2' ELSE '1' END || '00')::smsr.iccid
+	FROM matrix.object o WHERE o.name = $1
+$$;
+
+INSERT INTO smsr.euicc (eid, eum_id, smsr_id, production_date, platform_type, platform_version,
+	isdp_loadfile_aid, isdp_module_aid, isdr_aid, cattp_support, http_support,
+	secure_packet_version, remote_provisioning_version, remaining_memory, available_memory)
+SELECT DISTINCT ON (o.eid) o.eid, CASE WHEN o.mine THEN party('eum') ELSE '1.3.6.1.4.1.99999.200.98' END, smsr.setting('smsr_id'), now(), 'type', '1.0',
+	aid(13), aid(14), aid(1), false, false, '12.0.0', '3.2.0', 500000, 500000
+FROM object o WHERE o.registered;
+INSERT INTO smsr.profile (eid, isdp_aid, iccid, mno_id, smdp_id, profile_type, state)
+SELECT o.eid, aid(CASE o.name WHEN 'shared' THEN 32 ELSE 16 END + s.n::int), iccid(o.name, s.state),
+	CASE WHEN o.mine AND o.name <> 'shared' THEN party('mno') ELSE '1.3.6.1.4.1.99999.200.99' END,
+	CASE WHEN o.mine AND o.name <> 'shared' THEN party('smdp') ELSE '1.3.6.1.4.1.99999.200.97' END,
+	CASE WHEN o.mine AND o.name <> 'shared' THEN 'meter' ELSE 'car' END, s.state
+FROM object o, unnest(ARRAY['Created', 'Disabled', 'Enabled']) WITH ORDINALITY AS s (state, n)
+WHERE o.registered AND (o.name <> 'shared' OR s.state <> 'Enabled');
+SELECT smsr.pin_eid_range(eid, eid, '1.3.6.1.4.1.99999.200.99') FROM object WHERE name = 'pinned';
+INSERT INTO smsr.plma (mno_id, m2m_sp_id, profile_type, authorised, notifications) VALUES
+	(party('mno'), party('m2m'), 'meter', '{get_eis,audit_eis,enable_profile,disable_profile,delete_profile,set_fallback_attribute,
+		set_emergency_profile_attribute,unset_emergency_profile_attribute,update_subscription_address}', '{}'),
+	(party('mno'), party('m2m_little'), 'meter', '{get_eis}', '{}'),
+	('1.3.6.1.4.1.99999.200.99', party('m2m_none'), 'another type', '{get_eis,enable_profile}', '{}');
+
+-- ---- the functions: how each is called, and which rules it goes by ----
+
+-- $1 the EID, $2 the ICCID of a profile in that state, $3 the operator's OID;
+-- the audit trail has some under another name
+CREATE TABLE entry (function name NOT NULL, rules text NOT NULL, state text, call text NOT NULL, recorded_as name);
+INSERT INTO entry (function, rules, state, call) VALUES
+	('enable_profile', 'profile', 'Disabled', 'smsr.enable_profile($1, $2)'),
+	('disable_profile', 'profile', 'Enabled', 'smsr.disable_profile($1, $2)'),
+	('delete_profile', 'profile', 'Disabled', 'smsr.delete_profile($1, $2)'),
+	('set_fallback_attribute', 'profile', 'Disabled', 'smsr.set_fallback_attribute($1, $2)'),
+	('set_emergency_profile_attribute', 'profile', 'Disabled', 'smsr.set_emergency_profile_attribute($1, $2)'),
+	('update_subscription_address', 'profile', 'Disabled', 'smsr.update_subscription_address($1, $2, ''4917'')'),
+	('profile_download_completed', 'maker', 'Created', 'smsr.profile_download_completed($1, $2)'),
+	('update_policy_rules', 'rules', 'Disabled', 'smsr.update_policy_rules($1, $2, ''{}'')'),
+	('create_isdp', 'create', NULL, 'smsr.create_isdp($1, ''8944000000000009999'', $3, 1000)'),
+	('audit_eis', 'audit', NULL, 'smsr.audit_eis($1)'),
+	('update_eis_additional_properties', 'eum', NULL, 'smsr.update_eis_additional_properties($1, ''{"colour": "red"}'')'),
+	('explain_policy', 'whoever', 'Disabled', 'smsr.explain_policy($1, $2, ''enable_profile'')'),
+	('set_plma', 'operator', NULL, 'smsr.set_plma(''1.3.6.1.4.1.99999.200.99'', ''meter'', ''{get_eis}'', mno_id => $3)'),
+	('set_onc', 'operator', NULL, 'smsr.set_onc(''meter'', ''{}'', mno_id => $3)'),
+	('get_onc', 'operator', NULL, 'smsr.get_onc()'),
+	('get_plma', 'plma', NULL, 'smsr.get_plma()'),
+	('fetch_notices', 'notices', NULL, 'smsr.fetch_notices()'),
+	('ack_notices', 'notices', NULL, 'smsr.ack_notices(0)'),
+	('notice_channel', 'notices', NULL, 'smsr.notice_channel()'),
+	('approve', 'approval', NULL, 'smsr.approve(1)'),
+	('reject', 'approval', NULL, 'smsr.reject(1)'),
+	('master_delete', 'administrator', 'Disabled', 'smsr.master_delete($1, $2, ''\x01'', ''\x02'', ''\x03'', ''\x04'', ''\x05'')'),
+	('update_smsr_addressing', 'administrator', NULL, 'smsr.update_smsr_addressing($1, ''+4917'')'),
+	('register_inbox', 'administrator', NULL, 'smsr.register_inbox()'),
+	('unstick', 'administrator', NULL, 'smsr.unstick(1)'),
+	('maintain', 'administrator', NULL, 'smsr.maintain(1)'),
+	('register_party', 'administrator', NULL, 'smsr.register_party(''1.3.6.1.4.1.99999.200.96'', ''MNO'', ''new'')'),
+	('bind_role', 'administrator', NULL, 'smsr.bind_role($3, ''smsr_pgtap_stranger'')'),
+	('unbind_role', 'administrator', NULL, 'smsr.unbind_role(''smsr_pgtap_eum'')'),
+	('pin_eid_range', 'administrator', NULL, 'smsr.pin_eid_range($1, $1, $3)'),
+	('unpin_eid_range', 'administrator', NULL, 'smsr.unpin_eid_range($1, $1, $3)'),
+	('set_approval_rule', 'administrator', NULL, 'smsr.set_approval_rule(''enable_profile'', ''smsr_auditor'')'),
+	('remove_approval_rule', 'administrator', NULL, 'smsr.remove_approval_rule(''enable_profile'', ''smsr_auditor'')'),
+	('advance_counters', 'administrator key_officer', NULL, 'smsr.advance_counters()'),
+	('create_storage_key', 'key_officer', NULL, 'smsr.create_storage_key()'),
+	('rewrap_storage_keys', 'key_officer', NULL, 'smsr.rewrap_storage_keys()'),
+	('reseal_keys', 'key_officer', NULL, 'smsr.reseal_keys()'),
+	('import_transport_key', 'key_officer', NULL, 'smsr.import_transport_key(''1.3.6.1.4.1.99999.200.98'', ''none'')'),
+	('keystore_status', 'administrator auditor key_officer', NULL, 'smsr.keystore_status()'),
+	('claim_sms', 'gateway', NULL, 'smsr.claim_sms(''gateway'', 1)'),
+	('sms_submitted', 'gateway', NULL, 'smsr.sms_submitted(''{32}'', ''{x}'')'),
+	('sms_refused', 'gateway', NULL, 'smsr.sms_refused(32, ''x'', true)'),
+	('release_sms', 'gateway', NULL, 'smsr.release_sms(''{32}'')'),
+	('sms_delivery_report', 'gateway', NULL, 'smsr.sms_delivery_report(''x'', ''DELIVRD'')'),
+	('receive_sms', 'gateway', NULL, 'smsr.receive_sms(''49'', ''\x0271''::bytea)'),
+	('receive_sms', 'gateway', NULL, 'smsr.receive_sms(ARRAY[''49''], ARRAY[''\x0271''::bytea])'),
+	('tick', 'gateway', NULL, 'smsr.tick()');
+INSERT INTO entry (function, rules, state, call, recorded_as) VALUES
+	('request', 'profile', 'Disabled', 'smsr.request(''enable_profile'', ARRAY[$1], ARRAY[$2])', 'enable_profile'),
+	('request', 'own', 'Disabled', 'smsr.request(''update_smsr_addressing'', ARRAY[$1], arguments => ''{"{\"sms_address\": \"+4917\"}"}'')', 'update_smsr_addressing'),
+	('delete_isdp', 'profile', 'Disabled', 'smsr.delete_isdp($1, $2)', 'delete_profile');
+-- what policies and views of tenants ask: of the caller alone, so it has no object and is nobody's secret
+CREATE TABLE not_entry (function name);
+INSERT INTO not_entry VALUES ('requester'), ('plma_operators'), ('plma_profiles'), ('pinned_eids'), ('hidden_eids');
+
+-- ---- the rules ----
+
+-- Subject and reason by object; "-" is allowed.  1.1 1.2: not for this kind of party.
+-- What is not the caller's business looks like what is not there: 8.1.1 3.9, 8.2.1 3.9.
+CREATE TABLE rule (rules text, actors text, own text, shared text, "foreign" text, unknown text, pinned text);
+INSERT INTO rule VALUES
+	('profile', 'smdp', '-', '8.2.1 3.9', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('profile', 'mno m2m', '-', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('profile', 'm2m_little', '8.2.1 1.2', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('profile', 'm2m_none', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('profile', 'eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('profile', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	('maker', 'smdp', '-', '8.2.1 3.9', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('maker', 'mno m2m m2m_little m2m_none eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('maker', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	('rules', 'smdp', '-', '8.2.1 3.9', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('rules', 'mno', '-', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('rules', 'm2m m2m_little m2m_none eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('rules', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	('create', 'smdp', '-', '-', '-', '8.1.1 3.9', '8.1.1 3.9'),
+	('create', 'mno m2m m2m_little m2m_none eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('create', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	('audit', 'smdp', '-', '-', '8.1 1.2', '8.1.1 3.9', '8.1.1 3.9'),
+	('audit', 'mno', '-', '-', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('audit', 'm2m', '-', '-', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('audit', 'm2m_little', '8.1 1.2', '8.1 1.2', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('audit', 'm2m_none', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('audit', 'eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('audit', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	-- an EUM made the eUICC, whoever it is pinned to
+	('eum', 'eum', '-', '-', '8.1.1 3.9', '8.1.1 3.9', '-'),
+	('eum', 'smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('eum', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	('own', 'eum smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('own', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	-- it answers everybody, and each with what a call would be told
+	('whoever', 'eum smdp mno m2m m2m_little m2m_none peer administrator', '-', '-', '-', '-', '-');
+-- about no eUICC
+INSERT INTO rule VALUES
+	('operator', 'mno administrator', '-'),
+	('operator', 'eum smdp m2m m2m_little m2m_none peer', '1.1 1.2'),
+	('plma', 'mno m2m m2m_little m2m_none administrator', '-'),
+	('plma', 'eum smdp peer', '1.1 1.2'),
+	('notices', 'eum smdp mno m2m m2m_little m2m_none peer', '-'),
+	('notices', 'administrator', 'error'),
+	-- none waits for anybody's yes: whoever asks is told nothing else
+	('approval', 'eum smdp mno m2m m2m_little m2m_none peer administrator key_officer', 'error');
+
+-- Who calls what he has no rule for, and who acts for nobody, meets an error; so
+-- does whoever calls what is for administrators, gateways or key officers.
+CREATE FUNCTION expected(e entry, by text, about text) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT coalesce(
+		(SELECT CASE about WHEN 'own' THEN r.own WHEN 'shared' THEN r.shared WHEN 'foreign' THEN r."foreign"
+				WHEN 'unknown' THEN r.unknown ELSE r.pinned END
+			FROM rule r WHERE r.rules = e.rules AND by = ANY (string_to_array(r.actors, ' '))),
+		CASE WHEN by = ANY (string_to_array(e.rules, ' ')) THEN 'may call' ELSE 'error' END)
+$$;
+
+-- Calls it as that actor, says what came of it, and takes it back.
+CREATE FUNCTION outcome(e entry, a actor, o object) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+	last bigint := (SELECT coalesce(max(position), 0) FROM smsr.audit_trail);
+	profile smsr.iccid := iccid(o.name, e.state);
+	operator text := party('mno');
+	bad int;
+BEGIN
+	BEGIN
+		EXECUTE format('SET LOCAL ROLE %I', a.role_name);
+		EXECUTE 'SELECT count(c::text) FROM (SELECT ' || e.call || ') AS c'
+			USING o.eid, profile, operator;
+		RESET ROLE;
+		SELECT string_agg(concat_ws(' ', t.subject_code, t.reason_code, CASE WHEN t.requester_id IS DISTINCT FROM a.party_id
+				OR t.requested_by IS DISTINCT FROM a.role_name THEN 'recorded of another' END), ', ')
+			INTO result
+			FROM smsr.audit_trail t
+			WHERE t.position > last AND t.function = coalesce(e.recorded_as, e.function) AND t.status = 'FAILED';
+		-- an operation says what the audit trail says
+		SELECT count(*) INTO bad FROM smsr.operation p LEFT JOIN smsr.audit_trail t ON t.eid = p.eid AND t.operation_id = p.id
+			WHERE p.requester_id = a.party_id AND p.status = 'FAILED'
+				AND (t.subject_code, t.reason_code, t.iccid::text) IS DISTINCT FROM (p.subject_code, p.reason_code, p.iccid::text);
+		RAISE EXCEPTION USING ERRCODE = 'P0099',
+			MESSAGE = CASE WHEN bad > 0 THEN 'operation and audit trail differ' ELSE coalesce(result, '-') END;
+	EXCEPTION
+		WHEN SQLSTATE 'P0099' THEN
+			result := SQLERRM;
+		WHEN insufficient_privilege THEN
+			result := 'error';
+		WHEN OTHERS THEN
+			-- it got in; what it makes of such arguments is another test's matter
+			result := format(CASE WHEN SQLSTATE LIKE '42%' THEN 'broken (%s %s)' ELSE 'may call (%s %s)' END, SQLSTATE, SQLERRM);
+	END;
+	RETURN result;
+END $$;
+
+-- ---- the matrix ----
+
+CREATE TABLE cell AS
+	SELECT e.function, e.call, e.rules, a.name AS actor, o.name AS object, expected(e, a.name, o.name) AS expected, outcome(e, a, o) AS outcome
+	FROM entry e, actor a, object o
+	-- what names no eUICC is called once
+	WHERE (o.name = 'own' OR e.call ~ '\$1' AND (o.name <> 'shared' OR e.call ~ '\$2'))
+		AND (o.name = 'own' OR e.rules IN (SELECT r.rules FROM rule r));
+
+SELECT CASE WHEN expected = 'may call' OR rules IN ('notices', 'whoever') AND expected = '-'
+		THEN ok(outcome = '-' OR outcome LIKE 'may call%', format('%s: %s may call', call, actor))
+		ELSE is(outcome, expected, format('%s: %s, %s', call, actor, object)) END
+FROM cell ORDER BY call, actor, object;
+
+SELECT cmp_ok((SELECT count(*) FROM cell), '>', 1000::bigint, 'there is a matrix');
+SELECT set_eq('SELECT DISTINCT object FROM cell', 'SELECT name FROM object', 'with every kind of object');
+
+-- ---- nothing is left out ----
+
+SELECT is_empty($$
+	SELECT DISTINCT p.oid::regprocedure FROM pg_proc p, pg_roles r
+	WHERE p.pronamespace = 'smsr'::regnamespace AND (p.prosecdef OR r.rolname = 'smsr_tenant' AND p.provolatile = 'v')
+		AND r.rolname IN ('smsr_tenant', 'smsr_administrator', 'smsr_gateway', 'smsr_auditor', 'smsr_key_officer')
+		AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+		AND p.proname NOT IN (SELECT function FROM entry UNION ALL SELECT function FROM not_entry)
+$$, 'every SECURITY DEFINER function that is granted has its row in the matrix');
+SELECT is_empty($$
+	SELECT r.function FROM smsr.authority_rules() r
+	WHERE r.function IN (SELECT proname FROM pg_proc WHERE pronamespace = 'smsr'::regnamespace)
+		AND r.function NOT IN (SELECT coalesce(recorded_as, function) FROM entry)
+$$, 'and so has every function of which core has a rule');
+
+SELECT * FROM finish();
+ROLLBACK;
