@@ -253,7 +253,9 @@ SELECT card.reset();
 ALTER TABLE smsr.plma RENAME TO plma_hidden;
 SET ROLE regress_smsr_m2m;
 SELECT * FROM smsr.explain_policy(card.eid(1), card.iccid(1), 'disable_profile');
+\set VERBOSITY sqlstate
 SELECT smsr.disable_profile(card.eid(1), card.iccid(1));
+\set VERBOSITY terse
 RESET ROLE;
 ALTER TABLE smsr.plma_hidden RENAME TO plma;
 SELECT count(*) FROM smsr.outbound;

@@ -34,13 +34,15 @@ CREATE FUNCTION smsr.authorise_all(party text, function text, eids smsr.eid[], i
 					-- whom an operator has authorised may do what that operator may
 					WHEN 'M2M-SP' THEN p.mno_id IS NOT NULL AND smsr.pinned_away(a.eid, p.mno_id)
 					ELSE smsr.pinned_away(a.eid, authorise_all.party, a.arguments ->> 'mno_id') END,
-				eum => e.eum_id = authorise_all.party,
+				-- of what is not registered yet, the document says so
+				eum => CASE function WHEN 'register_eis' THEN a.arguments ->> 'eum_id' ELSE e.eum_id END = authorise_all.party,
 				has => CASE kind
 					WHEN 'MNO' THEN EXISTS (SELECT FROM smsr.profile x WHERE x.eid = a.eid AND x.mno_id = authorise_all.party)
 					WHEN 'SM-DP' THEN EXISTS (SELECT FROM smsr.profile x WHERE x.eid = a.eid AND x.smdp_id = authorise_all.party)
 					WHEN 'M2M-SP' THEN EXISTS (SELECT FROM smsr.profile x
 						JOIN smsr.plma m ON m.mno_id = x.mno_id AND m.profile_type = x.profile_type
-						WHERE x.eid = a.eid AND m.m2m_sp_id = authorise_all.party) END,
+						WHERE x.eid = a.eid AND m.m2m_sp_id = authorise_all.party
+							AND NOT (any_ranges AND smsr.pinned_away(a.eid, x.mno_id))) END,
 				profile => p.isdp_aid IS NOT NULL,
 				owner => p.mno_id = authorise_all.party,
 				maker => p.smdp_id = authorise_all.party,
@@ -49,7 +51,8 @@ CREATE FUNCTION smsr.authorise_all(party text, function text, eids smsr.eid[], i
 				granted => kind = 'M2M-SP' AND EXISTS (SELECT FROM smsr.profile x
 					JOIN smsr.plma m ON m.mno_id = x.mno_id AND m.profile_type = x.profile_type
 					WHERE x.eid = a.eid AND (a.iccid IS NULL OR x.iccid = a.iccid)
-						AND m.m2m_sp_id = authorise_all.party AND function = ANY (m.authorised)),
+						AND m.m2m_sp_id = authorise_all.party AND function = ANY (m.authorised)
+						AND NOT (any_ranges AND smsr.pinned_away(a.eid, x.mno_id))),
 				holder_ok => attribute IS NULL OR h.isdp_aid IS NULL OR h.mno_id = authorise_all.party OR h.mno_id = p.mno_id
 					OR EXISTS (SELECT FROM smsr.plma m
 						WHERE m.mno_id = h.mno_id AND m.profile_type = h.profile_type

@@ -94,12 +94,19 @@ $$;
 COMMENT ON FUNCTION smsr.register_documents(text[]) IS 'Registers EIS documents (ES1.RegisterEIS), all in one statement; one row each, whose reason is NULL if it went in';
 
 CREATE FUNCTION smsr.register_eis(eis xml) RETURNS smsr.eid
-	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE
 	result record;
+	eums text[];
 BEGIN
+	-- whatever else stands in it: a document that names two EUMs is nobody's
+	SELECT array_agg(DISTINCT e::text) INTO eums FROM unnest(xpath('//*[local-name()="EumId"]/text()', eis)) AS e;
+	IF NOT smsr.permit('register_eis', p_arguments => jsonb_build_object('eum_id',
+			CASE WHEN cardinality(eums) = 1 THEN btrim(eums[1], E' \t\r\n') END)) THEN
+		RETURN NULL;
+	END IF;
 	SELECT r.* INTO STRICT result FROM smsr.register_documents(ARRAY[eis::text]) AS r;
 	IF result.reason IS NULL THEN
 		RETURN result.eid::smsr.eid;
@@ -111,7 +118,7 @@ BEGIN
 			result.subject_code, result.reason_code);
 END
 $$;
-COMMENT ON FUNCTION smsr.register_eis(xml) IS 'Registers an eUICC by its EIS (ES1.RegisterEIS, SGP.02 clause 5.2.1); key values come wrapped under the EUM''s transport key';
+COMMENT ON FUNCTION smsr.register_eis(xml) IS 'Registers an eUICC by its EIS (ES1.RegisterEIS, SGP.02 clause 5.2.1), called by its EUM; key values come wrapped under the EUM''s transport key. NULL: refused';
 
 CREATE FUNCTION smsr.register_inbox(OUT registered bigint, OUT rejected bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
