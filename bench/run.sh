@@ -4,12 +4,12 @@
 #
 #   make bench                 all of it, a few minutes
 #   make bench SCALE=0.1       a quick trial; the figures mean less
-#   make bench ONLY="packets"  some of: packets register campaign claim enables memory
+#   make bench ONLY="packets"  some of: packets register campaign claim enables guard memory
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 SCALE=${SCALE:-1}
-all=(packets register campaign claim enables memory)
+all=(packets register campaign claim enables guard memory)
 read -ra only <<<"${ONLY:-${all[*]}}"
 
 scripts/install-deps.sh build
@@ -225,11 +225,9 @@ bench_claim() {
 
 # ---- enables ----
 
-bench_enables() {
-	registered
-	local n count rate
-	n=$(times 5000)
-	heading "Complete enables through the gateway and $(group "$n") simulated cards, fsync on, $(nproc) cores for all"
+# Complete enables of $1 cards: sets rate.
+run_enables() {
+	local n=$1 count
 	clear_operations
 	query "UPDATE smsr.keyset SET counter = 0" # the fleet is new
 	stack_fleet "$n" --auto-personalize --refresh 0
@@ -249,10 +247,71 @@ bench_enables() {
 		return 1
 	fi
 	rate=$(query "SELECT round(count(*) / extract(epoch FROM max(finished_at) - min(requested_at))) FROM smsr.operation")
-	figure "command, response, notification, confirmation, answer" "$rate" "enables/s"
-	verdict "$rate" ">=" 300 "enables/s"
 	stack_gateway_stop
 	fleet_ctl quit >/dev/null || true
+}
+
+bench_enables() {
+	registered
+	local n rate
+	n=$(times 5000)
+	heading "Complete enables through the gateway and $(group "$n") simulated cards, fsync on, $(nproc) cores for all"
+	run_enables "$n"
+	figure "command, response, notification, confirmation, answer" "$rate" "enables/s"
+	verdict "$rate" ">=" 300 "enables/s"
+}
+
+# ---- guard: what row level security and the audit chain cost ----
+
+# Seconds for 2,000 statements of one session, in a role; $2 has %s for an EID.
+lookups() {
+	{
+		echo "SET ROLE $1; SET jit = off; SET max_parallel_workers_per_gather = 0;"
+		echo "SELECT clock_timestamp() AS t0 \\gset"
+		query "SELECT format('$2;', eid) FROM smsr.euicc ORDER BY eid LIMIT 2000"
+		echo "SELECT extract(epoch FROM clock_timestamp() - :'t0');"
+	} | psql -XAtq -v ON_ERROR_STOP=1 | tail -n 1
+}
+
+bench_guard() {
+	registered
+	local n rate with without mno
+	n=$(times 5000)
+	heading "What row level security and the audit trail's chain cost"
+	mno=$(query "SELECT mno_id FROM smsr.profile GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
+	query "SELECT smsr.install_roles(); CREATE ROLE bench_operator; CREATE ROLE bench_plain;
+		SELECT smsr.register_party('$mno', 'MNO', 'bench', 'bench_operator');
+		CREATE TABLE plain_profile (LIKE smsr.profile INCLUDING ALL); INSERT INTO plain_profile SELECT * FROM smsr.profile;
+		GRANT SELECT ON plain_profile TO bench_plain; VACUUM ANALYZE" >/dev/null
+	with=$(lookups bench_operator "SELECT count(*) FROM smsr.profile WHERE eid = ''%s''")
+	without=$(lookups bench_plain "SELECT count(*) FROM plain_profile WHERE eid = ''%s'' AND mno_id = ''$mno''")
+	figure "profiles of one eUICC, as an operator under its policy" "$(awk -v s="$with" 'BEGIN { print 2000 / s }')" "queries/s"
+	figure "the same WHERE on a table without policies" "$(awk -v s="$without" 'BEGIN { print 2000 / s }')" "queries/s"
+	printf '    %-58s %12s\n' "times as long" "$(divide "$with" "$without")"
+	with=$(seconds "SET ROLE bench_operator; SELECT count(*), sum(allocated_memory) FROM smsr.profile WHERE state = 'Disabled'" 3)
+	without=$(seconds "SELECT count(*), sum(allocated_memory) FROM plain_profile WHERE state = 'Disabled' AND mno_id = '$mno'" 3)
+	printf '    %-58s %12s\n' "a query over the operator's whole fleet, times as long" "$(divide "$with" "$without")"
+	query "DROP TABLE plain_profile; SELECT smsr.unbind_role('bench_operator')" >/dev/null
+
+	# the same enables, with records that are not chained, and with the chain
+	query "CREATE TABLE kept AS SELECT pg_get_functiondef(oid) AS was FROM pg_proc
+		WHERE oid = 'smsr.record_audit(smsr.eid,text,bigint,text,text,text,text,smsr.aid,smsr.iccid,jsonb,bytea,text,text,name,text,text)'::regprocedure"
+	query "DO \$do\$ BEGIN EXECUTE (SELECT regexp_replace(was, 'AS \$function\$.*\$function\$', \$f\$AS \$function\$
+		BEGIN
+			INSERT INTO smsr.audit_trail (eid, number, recorded_at, smsr_id, operation_date, operation_type, function,
+					operation_id, requester_id, requested_by, status, subject_code, reason_code, isdp_aid, iccid, imei, meid, hash)
+				VALUES (p_eid, -nextval('smsr.audit_position_seq'), clock_timestamp(), smsr.setting('smsr_id'), clock_timestamp(),
+					coalesce(p_operation_type, smsr.operation_type(p_function)), p_function, p_operation_id, p_requester, p_requested_by,
+					p_status, p_subject, p_reason_code, p_isdp_aid, p_iccid, p_imei, p_meid, decode(repeat('00', 32), 'hex'));
+		END \$function\$\$f\$, 's') FROM kept); END \$do\$"
+	run_enables "$n"
+	without=$rate
+	query "DO \$do\$ BEGIN EXECUTE (SELECT was FROM kept); END \$do\$; DROP TABLE kept"
+	run_enables "$n"
+	with=$rate
+	figure "complete enables, records without a chain" "$without" "enables/s"
+	figure "complete enables, records chained" "$with" "enables/s"
+	printf '    %-58s %12s\n' "times as long with the chain" "$(divide "$without" "$with")"
 }
 
 # ---- memory ----
