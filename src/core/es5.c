@@ -28,6 +28,7 @@
 #define TAG_AID					0x4F
 #define TAG_TAG_LIST			0x5C
 #define TAG_DELETE_TOKEN		0x9E
+#define TAG_KEY_RANGE			0xF2
 /* the control reference template of a token, and what is in it */
 #define TAG_TOKEN_REFERENCE		0xB6
 #define TAG_PROVIDER			0x42
@@ -199,6 +200,25 @@ es5_write_master_delete(SmsrWriter *w, const SmsrAid *isdp, const Es5DeleteToken
 }
 
 void
+es5_write_finalise_handover(SmsrWriter *w, const Es5KeyRange *ranges, size_t count)
+{
+	if (count < 1 || count > MAX_LC / 5)
+	{
+		w->overflow = true;
+		return;
+	}
+	put_header(w, INS_DELETE, 0x00, 0x00);
+	put_u8(w, (uint8_t) (5 * count));
+	for (size_t i = 0; i < count; i++)
+	{
+		const uint8_t range[] = {ranges[i].kvn, ranges[i].first, ranges[i].last};
+
+		put_tlv(w, TAG_KEY_RANGE, range, sizeof(range));
+	}
+	put_u8(w, 0x00);
+}
+
+void
 es5_write_confirm(SmsrWriter *w, uint16_t sequence)
 {
 	put_header(w, INS_STORE_DATA, STORE_LAST_DGI | STORE_RESPONSE, 0x00);
@@ -255,11 +275,9 @@ es5_write_addressing_sms(SmsrWriter *w, SmsrBytes address)
 static TlvReader
 inside(SmsrBytes input, SmsrBytes part)
 {
-	TlvReader	r = tlv_reader(input);
+	const TlvReader whole = tlv_reader(input);
 
-	r.pos = (size_t) (part.data - input.data);
-	r.len = r.pos + part.len;
-	return r;
+	return tlv_inside(&whole, part);
 }
 
 /* An object of the reader, which must have this tag. */

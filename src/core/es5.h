@@ -81,6 +81,30 @@ typedef struct Es5DeleteToken
 /* overflow if all of it is too long for one command */
 extern void es5_write_master_delete(SmsrWriter *w, const SmsrAid *isdp, const Es5DeleteToken *token);
 
+/* Keys of one version, by their numbers */
+typedef struct Es5KeyRange
+{
+	uint8_t		kvn;
+	uint8_t		first;			/* key identifier */
+	uint8_t		last;
+} Es5KeyRange;
+
+/*
+ * What the ranges of FinaliseISDRhandover (4.1.1.9) say.  Two of three sources
+ * read them as what stays; the octets are the same either way.
+ */
+typedef enum Es5RangeMeaning
+{
+	ES5_RANGES_KEEP,			/* all other keys of the ISD-R are deleted */
+	ES5_RANGES_DELETE
+} Es5RangeMeaning;
+
+/*
+ * overflow if there is no range, or too many for one command: without any it
+ * would be all keys or none.
+ */
+extern void es5_write_finalise_handover(SmsrWriter *w, const Es5KeyRange *ranges, size_t count);
+
 /* One C-APDU taken apart: what the card has to do.  Serves the other side and decoding. */
 typedef struct Es5Command
 {
