@@ -263,6 +263,10 @@ establishment_derive(const Crt *crt, const uint8_t secret[CURVE_SECRET_LEN], Sms
 	SmsrWriter	info = smsr_writer(buffer, sizeof(buffer));
 	uint8_t		key_data[KEY_DATA_LEN];
 
+	/* a Crt need not come from crt_read() */
+	if (len > CRT_MAX_KEY_LEN)
+		return smsr_fail(error, SMSR_BAD_VALUE, "key length", 0, "16, 24 or 32");
+
 	/* Amendment A table 3-28: DR without a length, the identifiers with theirs */
 	put_u8(&info, crt->usage);
 	put_u8(&info, crt->key_type);
