@@ -511,5 +511,5 @@ smsr_append_only(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("\"%s\" is only ever added to", RelationGetRelationName(trigger->tg_relation)),
-			 errdetail("The audit trail can not be changed, removed or emptied by anybody.")));
+			 errdetail("What it holds can not be changed, removed or emptied by anybody.")));
 }

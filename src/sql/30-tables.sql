@@ -29,10 +29,12 @@ CREATE TABLE smsr.euicc (
 	notification_at timestamptz,
 	imei text,
 	meid text,
-	additional_properties jsonb
+	additional_properties jsonb,
+	changed_at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE smsr.euicc IS 'The EIS of each eUICC under management: one row an eUICC (SGP.02 Annex E)';
 COMMENT ON COLUMN smsr.euicc.remaining_memory IS 'Octets free for profiles, as last computed or audited';
+COMMENT ON COLUMN smsr.euicc.changed_at IS 'Since when the EIS in this row is as it is; a trigger keeps it, whatever an UPDATE writes';
 COMMENT ON COLUMN smsr.euicc.last_seen_at IS 'When something authentic was last received from the eUICC';
 COMMENT ON COLUMN smsr.euicc.notification_sequence IS 'Sequence number of the last notification that was processed';
 COMMENT ON COLUMN smsr.euicc.notification_confirmed IS 'Whether that notification was to be confirmed; false: it reported the success of an operation that had expired';
@@ -72,6 +74,7 @@ CREATE TABLE smsr.profile (
 	allocated_memory bigint CHECK (allocated_memory >= 0),
 	free_memory bigint CHECK (free_memory >= 0),
 	pol2 smsr.pol2 NOT NULL DEFAULT '{}',
+	created_at timestamptz NOT NULL DEFAULT now(),
 	changed_at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (eid, isdp_aid),
 	UNIQUE (eid, iccid)
@@ -87,6 +90,8 @@ COMMENT ON TABLE smsr.profile IS 'One row an ISD-P; state follows what the card 
 COMMENT ON COLUMN smsr.profile.iccid IS 'NULL for an ISD-P that an audit found on the card and nobody has claimed';
 COMMENT ON COLUMN smsr.profile.mno_id IS 'Operator that owns the profile; NULL only where iccid is';
 COMMENT ON COLUMN smsr.profile.msisdn IS 'E.164 digits without +; where the eUICC is reached while this profile is enabled';
+COMMENT ON COLUMN smsr.profile.created_at IS 'Since when the EIS has this ISD-P';
+COMMENT ON COLUMN smsr.profile.changed_at IS 'Since when the row is as it is; a trigger keeps it, whatever an UPDATE writes';
 COMMENT ON COLUMN smsr.profile.pol2 IS 'Rules of POL2 (SGP.02 clause 3.3), as Action/Qualification; empty: no restriction';
 
 CREATE TABLE smsr.route (

@@ -84,28 +84,6 @@ COMMENT ON TRIGGER append_only_truncate ON smsr.audit_trail_default IS 'No recor
 COMMENT ON TRIGGER append_only ON smsr.audit_head IS 'A chain only becomes longer';
 COMMENT ON TRIGGER append_only_truncate ON smsr.audit_head IS 'A chain only becomes longer';
 
-CREATE FUNCTION smsr.make_audit_partition(month date) RETURNS boolean
-	LANGUAGE plpgsql VOLATILE STRICT
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	DECLARE
-		name text := 'audit_trail_' || to_char(month, 'YYYYMM');
-	BEGIN
-		IF to_regclass(format('smsr.%I', name)) IS NOT NULL THEN
-			RETURN false;
-		END IF;
-		EXECUTE format('CREATE TABLE smsr.%I PARTITION OF smsr.audit_trail FOR VALUES FROM (%L) TO (%L)',
-			name, month, (month + interval '1 month')::date);
-		EXECUTE format('ALTER TABLE smsr.%I ENABLE ROW LEVEL SECURITY', name);
-		EXECUTE format('ALTER TABLE smsr.%I FORCE ROW LEVEL SECURITY', name);
-		EXECUTE format('CREATE UNIQUE INDEX ON smsr.%I (eid, number) NULLS NOT DISTINCT', name);
-		EXECUTE format('CREATE INDEX ON smsr.%I USING brin (position, recorded_at) WITH (autosummarize = on)', name);
-		EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON smsr.%I EXECUTE FUNCTION smsr.append_only()', name);
-		EXECUTE format('ALTER TABLE smsr.%I ENABLE ALWAYS TRIGGER append_only_truncate', name);
-		RETURN true;
-	END $$;
-COMMENT ON FUNCTION smsr.make_audit_partition(date) IS 'Make a month''s partition of smsr.audit_trail; false if it is there';
-
 CREATE FUNCTION smsr.audit_digest(record smsr.audit_trail) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'smsr_audit_digest'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
@@ -168,6 +146,10 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'reject' THEN '\xff1c'::bytea
 				WHEN 'set_approval_rule' THEN '\xff1d'::bytea
 				WHEN 'remove_approval_rule' THEN '\xff1e'::bytea
+				-- what parties are shown
+				WHEN 'audited_eis' THEN '\xff20'::bytea
+				WHEN 'operation_response' THEN '\xff21'::bytea
+				WHEN 'eis_at' THEN '\xff22'::bytea
 				ELSE '\xffff'::bytea
 			END);
 	END $$;

@@ -52,29 +52,16 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		month date;
-		name text;
-		made int := 0;
+		made int;
 	BEGIN
-		FOR month IN SELECT generate_series(date_trunc('month', now()) + interval '1 month',
-			date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month')::date
-		LOOP
-			name := 'message_' || to_char(month, 'YYYYMM');
-			IF to_regclass(format('smsr.%I', name)) IS NULL THEN
-				EXECUTE format('CREATE TABLE smsr.%I PARTITION OF smsr.message FOR VALUES FROM (%L) TO (%L)',
-					name, month, (month + interval '1 month')::date);
-				EXECUTE format('ALTER TABLE smsr.%I ENABLE ROW LEVEL SECURITY', name);
-				EXECUTE format('ALTER TABLE smsr.%I FORCE ROW LEVEL SECURITY', name);
-				EXECUTE format('CREATE INDEX ON smsr.%I (eid, at)', name);
-				EXECUTE format('CREATE INDEX ON smsr.%I USING brin (at)', name);
-				made := made + 1;
-			END IF;
-			made := made + smsr.make_audit_partition(month)::int;
-		END LOOP;
+		SELECT count(*) FILTER (WHERE smsr.make_partition(h.history, m::date)) INTO made
+			FROM unnest(ARRAY['message', 'audit_trail', 'profile_history', 'euicc_history']) h (history),
+				generate_series(date_trunc('month', now()) + interval '1 month',
+					date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m;
 		PERFORM smsr.prune_notices();
 		RETURN made;
 	END $$;
-COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of smsr.message and smsr.audit_trail, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER

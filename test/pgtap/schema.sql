@@ -151,6 +151,29 @@ SELECT is_empty($$
 	ORDER BY 1
 $$, 'PUBLIC may call no SECURITY DEFINER function');
 
+-- ---- partitions that are made are like the others ----
+
+CREATE TEMP VIEW history AS
+	SELECT p.relname AS history, d.oid AS pattern, n.oid AS made, n.oid::regclass AS name
+	FROM pg_class p
+		JOIN pg_class d ON d.relnamespace = p.relnamespace AND d.relname = p.relname || '_default'
+		JOIN pg_inherits i ON i.inhparent = p.oid JOIN pg_class n ON n.oid = i.inhrelid AND n.oid <> d.oid
+	WHERE p.relnamespace = 'smsr'::regnamespace AND p.relkind = 'p';
+
+SELECT is(smsr.maintain(2), 2 * (SELECT count(*)::int FROM relation WHERE relkind = 'p'), 'a partition of each history is made for each month');
+SELECT is(smsr.maintain(2), 0, 'once');
+SELECT is_empty($$
+	SELECT h.name, count(i.*) FROM history h LEFT JOIN pg_index i ON i.indrelid = h.made GROUP BY h.name, h.pattern
+	HAVING count(i.*) <> (SELECT count(*) FROM pg_index d WHERE d.indrelid = h.pattern)
+$$, 'with the indexes of the default partition');
+SELECT is_empty($$
+	SELECT h.name, t.tgname, t.tgtype, t.tgenabled, t.tgfoid FROM history h JOIN pg_trigger t ON t.tgrelid = h.pattern
+	EXCEPT SELECT h.name, t.tgname, t.tgtype, t.tgenabled, t.tgfoid FROM history h JOIN pg_trigger t ON t.tgrelid = h.made
+$$, 'with its triggers');
+SELECT is((SELECT count(DISTINCT tgrelid)::int FROM pg_trigger t JOIN history h ON h.made = t.tgrelid WHERE t.tgtype & 32 <> 0), 6,
+	'what is append-only is so in every partition, also for TRUNCATE');
+DROP VIEW history;
+
 -- ---- rows are for whom a policy names ----
 
 SELECT is_empty($$
@@ -239,10 +262,9 @@ $$, 'each type can be the key of a hash partition');
 
 SELECT is_empty($$
 	SELECT name FROM relation r
-	WHERE relkind IN ('r', 'p') AND NOT relispartition
+	WHERE relkind = 'r' AND NOT relispartition
 		AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisprimary)
 		AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indnullsnotdistinct)
-		AND relname NOT IN ('message', 'audit_trail')
 	ORDER BY 1
 $$, 'every table but the partitioned histories has a primary key, or one whose value may be none');
 
