@@ -4,7 +4,9 @@
  *
  * The part that the EUM signed is repeated octet for octet, under the namespace
  * declarations that it came with; so the rest is written with whatever prefix
- * these leave for esim-messaging/3.  Key values are not written, sealed or not.
+ * these leave for esim-messaging/3.  For whoever may not see all of that part it
+ * is written from columns, and without a signature: what is left out of it could
+ * not be verified.  Key values are not written, sealed or not.
  */
 #include "postgres.h"
 
@@ -18,6 +20,7 @@
 #include "pg/types.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 #include "utils/xml.h"
 
 #define KCV_LEN		3
@@ -126,6 +129,30 @@ put_aid(EisWriter *w, const char *name, HeapTupleHeader row, const char *column)
 
 		put_octets(w, name, aid.octets, aid.len);
 	}
+}
+
+/* In UTC, whatever the session's time zone is. */
+static void
+put_time(EisWriter *w, const char *name, HeapTupleHeader row, const char *column)
+{
+	bool		isnull;
+	Datum		value = GetAttributeByName(row, column, &isnull);
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char		fraction[8] = "";
+
+	if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)) ||
+		timestamp2tm(DatumGetTimestampTz(value), NULL, &tm, &fsec, NULL, NULL) != 0)
+		return;
+	if (fsec != 0)
+	{
+		int			len = snprintf(fraction, sizeof(fraction), ".%06d", (int) fsec);
+
+		while (fraction[len - 1] == '0')
+			fraction[--len] = '\0';
+	}
+	put_element(w, name, psprintf("%04d-%02d-%02dT%02d:%02d:%02d%sZ", tm.tm_year, tm.tm_mon,
+								  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fraction));
 }
 
 /* ---- rows ---- */
@@ -279,6 +306,63 @@ put_isdr(EisWriter *w, HeapTupleHeader row, void *arg)
 	close_element(w, "Isd-r");
 }
 
+/* One record of the audit trail; codes stand where the reader looks for them. */
+static void
+put_record(EisWriter *w, HeapTupleHeader row, void *arg)
+{
+	bool		isnull;
+	Datum		value;
+	char		digits[ICCID_DIGITS + 1];
+
+	open_element(w, "Record");
+	value = GetAttributeByName(row, "eid", &isnull);
+	if (!isnull)
+		put_octets(w, "Eid", DatumGetEid(value), EID_LEN);
+	put_text(w, "Smsr-id", row, "smsr_id");
+	put_time(w, "OperationDate", row, "operation_date");
+	put_bytea(w, "OperationType", row, "operation_type");
+	put_text(w, "RequesterId", row, "requester_id");
+	(void) GetAttributeByName(row, "status", &isnull);
+	if (!isnull)
+	{
+		open_element(w, "OperationExecutionStatus");
+		put_text(w, "Status", row, "status");
+		(void) GetAttributeByName(row, "subject_code", &isnull);
+		if (!isnull)
+		{
+			open_element(w, "StatusCodeData");
+			put_text(w, "Subject", row, "subject_code");
+			put_text(w, "Reason", row, "reason_code");
+			close_element(w, "StatusCodeData");
+		}
+		close_element(w, "OperationExecutionStatus");
+	}
+	put_aid(w, "Isd-p-aid", row, "isdp_aid");
+	value = GetAttributeByName(row, "iccid", &isnull);
+	if (!isnull)
+	{
+		iccid_format(DatumGetIccid(value), digits);
+		put_element(w, "Iccid", digits);
+	}
+	put_text(w, "Imei", row, "imei");
+	put_text(w, "MeId", row, "meid");
+	close_element(w, "Record");
+}
+
+static void
+put_records(EisWriter *w, HeapTupleHeader eis)
+{
+	bool		isnull;
+
+	(void) GetAttributeByName(eis, "records", &isnull);
+	if (isnull)
+		return;
+	begin_line(w);
+	open_element(w, "AuditTrail");
+	put_rows(w, eis, "records", NULL, put_record);
+	close_element(w, "AuditTrail");
+}
+
 static void
 put_properties(EisWriter *w, HeapTupleHeader eis)
 {
@@ -359,6 +443,34 @@ put_verbatim(EisWriter *w, HeapTupleHeader part, const char *column)
 	appendStringInfoString(&w->out, TextDatumGetCString(value));
 }
 
+/* EumSignedInfo from columns: whatever of them is given, never the ECASD. */
+static void
+put_reduced_info(EisWriter *w, HeapTupleHeader euicc)
+{
+	bool		isnull;
+	Datum		eid = GetAttributeByName(euicc, "eid", &isnull);
+
+	begin_line(w);
+	open_element(w, "EumSignedInfo");
+	if (!isnull)
+		put_octets(w, "Eid", DatumGetEid(eid), EID_LEN);
+	put_text(w, "Eum-id", euicc, "eum_id");
+	put_time(w, "ProductionDate", euicc, "production_date");
+	put_text(w, "PlatformType", euicc, "platform_type");
+	put_text(w, "PlatformVersion", euicc, "platform_version");
+	put_aid(w, "Isd-p-loadfile-aid", euicc, "isdp_loadfile_aid");
+	put_aid(w, "Isd-p-module-aid", euicc, "isdp_module_aid");
+	open_element(w, "EuiccCapabilities");
+	put_bool(w, "CattpSupport", euicc, "cattp_support");
+	put_text(w, "CattpVersion", euicc, "cattp_version");
+	put_bool(w, "HttpSupport", euicc, "http_support");
+	put_text(w, "HttpVersion", euicc, "http_version");
+	put_text(w, "SecurePacketVersion", euicc, "secure_packet_version");
+	put_text(w, "RemoteProvisioningVersion", euicc, "remote_provisioning_version");
+	close_element(w, "EuiccCapabilities");
+	close_element(w, "EumSignedInfo");
+}
+
 static HeapTupleHeader
 get_row(HeapTupleHeader eis, const char *column)
 {
@@ -393,17 +505,28 @@ smsr_write_eis(PG_FUNCTION_ARGS)
 		put_verbatim(&w, part, "signed_info");
 		put_verbatim(&w, part, "signature");
 	}
+	else if (euicc != NULL)
+		put_reduced_info(&w, euicc);
 	if (euicc != NULL)
 	{
+		bool		isnull;
+
 		begin_line(&w);
 		put_number(&w, "RemainingMemory", euicc, "remaining_memory");
 		begin_line(&w);
 		put_number(&w, "AvailableMemoryForProfiles", euicc, "available_memory");
+		(void) GetAttributeByName(euicc, "last_audit_at", &isnull);
+		if (!isnull)
+		{
+			begin_line(&w);
+			put_time(&w, "LastAuditDate", euicc, "last_audit_at");
+		}
 		begin_line(&w);
 		put_text(&w, "Smsr-id", euicc, "smsr_id");
 	}
 	put_rows(&w, eis, "profiles", NULL, put_profile);
 	put_rows(&w, eis, "domains", eis, put_isdr);
+	put_records(&w, eis);
 	put_properties(&w, eis);
 	appendStringInfo(&w.out, "\n</%sEis>", w.prefix);
 	PG_RETURN_XML_P((xmltype *) cstring_to_text_with_len(w.out.data, w.out.len));

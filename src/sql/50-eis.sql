@@ -170,51 +170,7 @@ END
 $$;
 COMMENT ON FUNCTION smsr.register_inbox() IS 'Registers the EIS documents in smsr.eis_inbox and empties it; what is refused is in smsr.eis_reject, and stops nothing';
 
-CREATE TYPE smsr.eis_writing AS (
-	part smsr.euicc_signed,
-	euicc smsr.euicc,
-	profiles smsr.profile[],
-	domains smsr.euicc_security_domain[],
-	keysets smsr.keyset[],
-	properties text[]
-);
-COMMENT ON TYPE smsr.eis_writing IS 'Rows to make an EIS document of; whoever may not see some of it is given NULL in its place';
-
-CREATE FUNCTION smsr.write_eis(eis smsr.eis_writing) RETURNS xml
-	AS 'MODULE_PATHNAME', 'smsr_write_eis'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION smsr.write_eis(smsr.eis_writing) IS 'Writes an EIS document in the esim-messaging/3 form, the signed part in the very octets that were received, without key values';
-
-CREATE FUNCTION smsr.get_eis(eid smsr.eid) RETURNS xml
-	LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-AS $$
-DECLARE
-	result xml;
-BEGIN
-	SELECT smsr.write_eis((s, e,
-			(SELECT array_agg(p ORDER BY p.isdp_aid) FROM smsr.profile AS p WHERE p.eid = e.eid),
-			(SELECT array_agg(d) FROM smsr.euicc_security_domain AS d WHERE d.eid = e.eid),
-			(SELECT array_agg(k ORDER BY k.kvn) FROM smsr.keyset AS k
-				WHERE k.eid = e.eid AND k.sd_aid = e.isdr_aid AND k.state = 'active'),
-			(SELECT array_agg(x ORDER BY j.key, i) FROM jsonb_each_text(e.additional_properties) AS j (key, value),
-				unnest(ARRAY[j.key, j.value]) WITH ORDINALITY AS u (x, i))
-		)::smsr.eis_writing)
-		INTO result
-		FROM smsr.euicc AS e LEFT JOIN smsr.euicc_signed AS s ON s.eid = e.eid
-		WHERE e.eid = get_eis.eid;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'eUICC % is not registered', eid
-			USING ERRCODE = 'no_data_found', DETAIL = 'Subject 8.1.1, reason 3.9.';
-	END IF;
-	RETURN result;
-END
-$$;
-COMMENT ON FUNCTION smsr.get_eis(smsr.eid) IS 'The EIS of an eUICC (ES3 and ES4 GetEIS): the part that the EUM signed verbatim, key sets without keys, no audit trail';
-
 REVOKE ALL ON FUNCTION
-	smsr.write_eis(smsr.eis_writing),
-	smsr.get_eis(smsr.eid),
 	smsr.read_eis(text),
 	smsr.blank_eis(text),
 	smsr.register_documents(text[]),

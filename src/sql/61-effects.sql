@@ -429,7 +429,10 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				doubt = next.doubt, failed = next.failed, warned = next.warned,
 				message = coalesce(next.because, message),
 				sequence = CASE WHEN 'follow' = ANY (next.effects) THEN p_sequence ELSE sequence END,
-				response_data = CASE WHEN p_event = 'por' AND p_data IS NOT NULL THEN p_data ELSE response_data END
+				-- what an audit or a confirmation is answered names ISD-Ps of others than the requester's
+				response_data = CASE WHEN p_event = 'por' AND p_data IS NOT NULL
+						AND (op.function IN ('audit_eis', 'confirm_notification') OR op.step NOT IN ('audit', 'confirm', 'auto_delete'))
+					THEN p_data ELSE response_data END
 			WHERE eid = p_eid AND id = p_operation;
 
 		FOREACH effect IN ARRAY next.effects

@@ -100,7 +100,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator}'::text[], '{register_eis,request,create_isdp,profile_download_completed,enable_profile,
 				disable_profile,delete_profile,delete_isdp,set_fallback_attribute,set_emergency_profile_attribute,audit_eis,
 				update_policy_rules,update_subscription_address,update_eis_additional_properties,
-				set_plma,get_plma,set_onc,get_onc,fetch_notices,ack_notices,notice_channel,explain_policy}'::text[]),
+				set_plma,get_plma,set_onc,get_onc,fetch_notices,ack_notices,notice_channel,explain_policy,
+				get_eis,audited_eis,operation_response,eis_at}'::text[]),
 			-- what the policies and the views of tenants ask
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
 			-- to say yes or no is for whom a rule names
@@ -112,7 +113,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			-- a transport key in a file on the server is a superuser's
 			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,import_transport_key,check_logging}'),
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status}'),
-			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting}')
+			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at}')
 		) AS g (roles, functions), unnest(g.roles) AS l (r), unnest(g.functions) AS f;
 	END $$;
 COMMENT ON FUNCTION smsr.shipped_functions() IS 'What smsr.install_roles() lets each role call, besides the gateway''s functions of smsr.grant_gateway()';

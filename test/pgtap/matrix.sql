@@ -116,6 +116,10 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('audit_eis', 'audit', NULL, 'smsr.audit_eis($1)'),
 	('update_eis_additional_properties', 'eum', NULL, 'smsr.update_eis_additional_properties($1, ''{"colour": "red"}'')'),
 	('explain_policy', 'whoever', 'Disabled', 'smsr.explain_policy($1, $2, ''enable_profile'')'),
+	('get_eis', 'view', NULL, 'smsr.get_eis($1)'),
+	('eis_at', 'view', NULL, 'smsr.eis_at($1, now())'),
+	('audited_eis', 'result', NULL, 'smsr.audited_eis(1)'),
+	('operation_response', 'result', NULL, 'smsr.operation_response(1)'),
 	('set_plma', 'operator', NULL, 'smsr.set_plma(''1.3.6.1.4.1.99999.200.99'', ''meter'', ''{get_eis}'', mno_id => $3)'),
 	('set_onc', 'operator', NULL, 'smsr.set_onc(''meter'', ''{}'', mno_id => $3)'),
 	('get_onc', 'operator', NULL, 'smsr.get_onc()'),
@@ -188,6 +192,12 @@ INSERT INTO rule VALUES
 	('audit', 'm2m_none', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
 	('audit', 'eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
 	('audit', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	-- an SM-DP looks before it makes anything there
+	('view', 'smdp', '-', '-', '-', '8.1.1 3.9', '8.1.1 3.9'),
+	('view', 'mno m2m m2m_little', '-', '-', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('view', 'm2m_none', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('view', 'eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('view', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
 	-- an EUM made the eUICC, whoever it is pinned to
 	('eum', 'eum', '-', '-', '8.1.1 3.9', '8.1.1 3.9', '-'),
 	('eum', 'smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
@@ -209,6 +219,8 @@ INSERT INTO rule (rules, actors, own) VALUES
 	('plma', 'eum smdp peer', '1.1 1.2'),
 	('notices', 'eum smdp mno m2m m2m_little m2m_none peer', '-'),
 	('notices', 'administrator', 'error'),
+	-- there is no such operation, and another's looks the same
+	('result', 'eum smdp mno m2m m2m_little m2m_none peer administrator', '1.6 3.9'),
 	-- none waits for anybody's yes: whoever asks is told nothing else
 	('approval', 'eum smdp mno m2m m2m_little m2m_none peer administrator key_officer', 'error');
 
