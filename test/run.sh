@@ -3,6 +3,7 @@
 #
 #   make test                         all of it
 #   make test ONLY="regress tap"      some
+#   make test ONLY=tap TAP=060        one of the TAP tests
 #
 # A suite's output goes to a file; of a failure the relevant end is shown.  A
 # suite that ran no test, or that ended in another way than its results say,
@@ -167,7 +168,7 @@ suite_tap() {
 	as_owner env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE PATH="$pgbin:$PATH" \
 		TESTDIR="$work/tap" TMPDIR="$work/tap/tmp" PG_REGRESS="$pgxs/test/regress/pg_regress" \
 		SMSR_ROOT="$work/tap" PERL5LIB="$pgxs/test/perl:$work/tap/test/t/lib" \
-		sh -c "cd '$work/tap' && exec prove --verbose test/t/*.pl" || status=$?
+		sh -c "cd '$work/tap' && exec prove --verbose test/t/${TAP:-}*.pl" || status=$?
 	cp -r "$work/tap/tmp_check/log" "$logs/tap" 2>/dev/null || true
 	return "$status"
 }
