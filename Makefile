@@ -88,6 +88,7 @@ $(EXTENSION)--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql)) smsr.con
 -include test/core/core.mk
 -include test/fuzz/fuzz.mk
 -include test/euicc/euicc.mk
+-include test/pkcs11/pkcs11.mk
 
 .PHONY: test chaos bench demo checkver ack typedefs no-tap-as-root
 

@@ -241,6 +241,7 @@ SELECT smsr.reseal_keys(0);
 -- a straggler: sealed under a key that is retired already
 UPDATE smsr.keyset AS k SET sealed = b.sealed FROM before AS b WHERE (k.eid, k.sd_aid, k.kvn) = (b.eid, b.sd_aid, b.kvn);
 SELECT key_sets > 0 AS straggles FROM smsr.storage_key_use WHERE state = 'retired';
+SELECT try('SELECT smsr.destroy_storage_key(1)');
 SELECT smsr.reseal_keys();
 SELECT id, state, key_sets, transport_keys FROM smsr.storage_key_use ORDER BY id;
 DROP TABLE before;
@@ -303,7 +304,10 @@ ALTER SYSTEM SET smsr.kek_file = :'kek';
 \setenv SMSR_KEK :kek
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
-DELETE FROM smsr.storage_key WHERE id = 1;
+SELECT try('SELECT smsr.destroy_storage_key(3)');
+SELECT try('SELECT smsr.destroy_storage_key(99)');
+SELECT smsr.destroy_storage_key(1);
+SELECT id, state FROM smsr.storage_key ORDER BY id;
 SELECT smsr.rewrap_storage_keys();
 ALTER SYSTEM RESET smsr.former_kek_provider;
 ALTER SYSTEM RESET smsr.former_kek_file;

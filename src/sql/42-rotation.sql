@@ -90,3 +90,28 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets again, under the active storage key, and returns how many are left under former ones; call it until that is 0. A storage key that seals nothing any more becomes retired';
+
+CREATE FUNCTION smsr.destroy_storage_key(id int) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	key smsr.storage_key_use;
+BEGIN
+	-- who has sealed something and not committed yet is waited for
+	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
+	LOCK TABLE smsr.keyset, smsr.transport_key IN SHARE MODE;
+	SELECT u.* INTO key FROM smsr.storage_key_use AS u WHERE u.id = destroy_storage_key.id;
+	IF NOT FOUND THEN
+		RAISE undefined_object USING MESSAGE = format('storage key %s does not exist', id);
+	END IF;
+	IF key.state <> 'retired' OR key.key_sets + key.transport_keys > 0 THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = format('storage key %s is still in use', id),
+			DETAIL = format('It is %s and seals %s key sets and %s transport keys.', key.state, key.key_sets, key.transport_keys),
+			HINT = 'Call smsr.create_storage_key() for its successor, then smsr.reseal_keys() until that returns 0.';
+	END IF;
+	DELETE FROM smsr.storage_key AS s WHERE s.id = destroy_storage_key.id;
+END
+$$;
+COMMENT ON FUNCTION smsr.destroy_storage_key(int) IS 'Deletes a retired storage key that seals nothing any more; what backups have that it sealed does not open after that';
