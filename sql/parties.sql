@@ -117,7 +117,7 @@ SET ROLE regress_smsr_m2m;
 SELECT card.ended(smsr.disable_profile(card.eid(2), card.iccid(1, 2)));
 RESET ROLE;
 SELECT right(requester_id, 2) AS party, function, status, subject_code, reason_code FROM smsr.audit_trail
-	WHERE eid IS NOT NULL AND status = 'FAILED' ORDER BY position;
+	WHERE (eid IS NOT NULL OR details ->> 'eid' IS NOT NULL) AND status = 'FAILED' ORDER BY position;
 
 -- ---- PLMA and ONC ----
 

@@ -8,6 +8,11 @@ CREATE FUNCTION smsr.next_id() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION smsr.next_id() IS 'An id that no other shard gives: a local sequence and, in the low ten bits, smsr.shard';
 
+CREATE FUNCTION smsr.try_lock(number int) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'smsr_try_lock'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION smsr.try_lock(int) IS 'Take a lock until the end of the transaction, or false: 1 smsr.tick(). Not an advisory lock, which anybody who can connect could hold';
+
 CREATE FUNCTION smsr.pol2_ok(rules text[]) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'smsr_pol2_ok'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -25,12 +25,10 @@ CREATE FUNCTION smsr.check_incarnation() RETURNS void
 		SELECT * INTO here FROM smsr.server_incarnation();
 		SELECT * INTO there FROM smsr.incarnation;
 		IF NOT FOUND THEN
-			-- the first sending of all; two gateways need not wait for each other
-			IF pg_try_advisory_xact_lock(hashtext('smsr.incarnation')) THEN
-				INSERT INTO smsr.incarnation (system_identifier, timeline)
-					VALUES (here.system_identifier, here.timeline)
-					ON CONFLICT DO NOTHING;
-			END IF;
+			-- the first sending of all: of two gateways one waits, this once
+			INSERT INTO smsr.incarnation (system_identifier, timeline)
+				VALUES (here.system_identifier, here.timeline)
+				ON CONFLICT DO NOTHING;
 		ELSIF there.system_identifier <> here.system_identifier OR there.timeline <> here.timeline THEN
 			RAISE EXCEPTION 'this database was restored or promoted since it last sent'
 				USING ERRCODE = 'object_not_in_prerequisite_state',

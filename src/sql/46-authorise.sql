@@ -121,8 +121,10 @@ CREATE FUNCTION smsr.refuse(p_function text, p_eid smsr.eid, p_iccid smsr.iccid,
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		PERFORM smsr.record_audit(p_eid, p_function, p_requester => p_requester, p_status => 'FAILED',
-			p_subject => p_subject, p_reason_code => p_reason_code, p_iccid => p_iccid);
+		-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
+		PERFORM smsr.record_audit(CASE WHEN p_subject = '8.2.1' THEN p_eid END, p_function, p_requester => p_requester,
+			p_status => 'FAILED', p_subject => p_subject, p_reason_code => p_reason_code, p_iccid => p_iccid,
+			p_details => CASE WHEN p_subject <> '8.2.1' THEN jsonb_build_object('eid', p_eid::text) END);
 		RAISE WARNING '% is refused: %', p_function, p_because
 			USING ERRCODE = '01000', DETAIL = format('Subject %s, reason %s.', p_subject, p_reason_code);
 	END $$;

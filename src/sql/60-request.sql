@@ -96,6 +96,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		calls bigint;
 		approvers name[];
 		approval bigint;
+		concerned smsr.eid[] := eids;
 	BEGIN
 		IF function IS NULL OR function NOT IN (SELECT smsr.card_functions()) THEN
 			RAISE EXCEPTION 'unknown function "%"', function
@@ -146,9 +147,16 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			approval := smsr.next_id();
 		END IF;
 
-		-- one eUICC, one writer: whoever changes its operations holds its row
+		-- one eUICC, one writer: whoever changes its operations holds its row; nobody
+		-- holds that of an eUICC that is none of his business
+		IF NOT own THEN
+			SELECT array_agg(u.eid) INTO concerned
+				FROM unnest(eids) WITH ORDINALITY u (eid, n)
+					JOIN smsr.authorise_all(me, function, eids, iccids, request.arguments) z ON z.n = u.n
+				WHERE z.allowed OR z.subject_code = '8.2.1';
+		END IF;
 		PERFORM FROM smsr.euicc e
-			WHERE e.eid IN (SELECT unnest(eids)) ORDER BY e.eid FOR NO KEY UPDATE;
+			WHERE e.eid IN (SELECT unnest(concerned)) ORDER BY e.eid FOR NO KEY UPDATE;
 
 		RETURN QUERY
 		WITH asked AS MATERIALIZED (
@@ -162,7 +170,9 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		), judged AS MATERIALIZED (
 			SELECT a.*, e.eid IS NOT NULL AS registered,
 				p.state, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
-				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid) ELSE p.isdp_aid END AS isdp_aid,
+				-- the operation is the caller's to read: it names no ISD-P that is not
+				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
+					WHEN own OR z.allowed THEN p.isdp_aid END AS isdp_aid,
 				a.second OR EXISTS (SELECT FROM smsr.operation r
 					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') AS busy,
 				-- to a party that has nothing to do with it, an eUICC is neither there nor busy
@@ -219,8 +229,10 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			WHERE NOT d.waits AND NOT d.refused AND NOT d.held
 			ORDER BY d.n
 		), recorded AS MATERIALIZED (
-			SELECT smsr.record_audit(array_agg(smsr.audit_entry(d.eid, function, d.id, me, 'FAILED',
-				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid) ORDER BY d.n))
+			-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
+			SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN NOT d.barred THEN d.eid END, function, d.id, me, 'FAILED',
+				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid,
+				CASE WHEN d.barred THEN jsonb_build_object('eid', d.eid::text) END) ORDER BY d.n))
 			FROM decided d
 			WHERE d.refused
 		)
@@ -231,7 +243,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		GET DIAGNOSTICS calls = ROW_COUNT;
 		-- what waits behind a call of this very request that was refused
 		IF calls > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
-			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(eids) e) d;
+			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(concerned) e) d;
 		END IF;
 		IF approval IS NOT NULL AND EXISTS (SELECT FROM smsr.operation o WHERE o.approval_id = approval) THEN
 			PERFORM smsr.ask_approval(approval, function, me, format('%s for %s eUICCs', function, n), NULL, n, approvers, expiry);

@@ -12,7 +12,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		done int := 0;
 	BEGIN
 		-- one ticker at a time is enough, and two must not meet on the same operations
-		IF NOT pg_try_advisory_xact_lock(hashtext('smsr.tick')) THEN
+		IF NOT smsr.try_lock(1) THEN
 			RETURN 0;
 		END IF;
 		SELECT array_agg(d.eid), array_agg(d.id) INTO eids, ids

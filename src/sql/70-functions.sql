@@ -129,6 +129,7 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		may record;
 		target smsr.profile;
 		verdict smsr.refusal;
+		barred boolean := false;
 	BEGIN
 		IF p_eid IS NULL OR (p_iccid IS NULL AND p_function <> 'update_eis_additional_properties') THEN
 			RAISE EXCEPTION 'eid and iccid must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -136,9 +137,14 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		IF length(p_call_id) NOT BETWEEN 1 AND 255 THEN
 			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
-		PERFORM FROM smsr.euicc e WHERE e.eid = p_eid FOR NO KEY UPDATE;
-		IF NOT FOUND THEN
-			verdict := ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here');
+		-- nobody holds the row of an eUICC that is none of his business
+		may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);
+		IF may.allowed IS TRUE THEN
+			PERFORM FROM smsr.euicc e WHERE e.eid = p_eid FOR NO KEY UPDATE;
+			IF NOT FOUND THEN
+				verdict := ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here');
+			END IF;
+			may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);
 		END IF;
 		SELECT o.id INTO local_operation.id FROM smsr.operation o
 			WHERE o.eid = p_eid AND o.requester_id = me AND o.call_id = p_call_id;
@@ -146,10 +152,12 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			proceed := false;
 			RETURN;
 		END IF;
-		SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = p_iccid;
-		may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);
+		IF may.allowed IS TRUE THEN
+			SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = p_iccid;
+		END IF;
 		IF may.allowed IS NOT TRUE THEN
 			verdict := ROW(NULL, may.subject_code, may.reason_code, may.because);
+			barred := may.subject_code IS DISTINCT FROM '8.2.1';
 		ELSIF verdict.subject_code IS NULL AND p_iccid IS NOT NULL AND target.isdp_aid IS NULL THEN
 			verdict := ROW(NULL, '8.2.1', '3.9', 'the eUICC has no such profile');
 		ELSIF verdict.subject_code IS NULL AND p_event IS NOT NULL THEN
@@ -164,9 +172,10 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			VALUES (local_operation.id, p_eid, p_function, me, p_call_id, p_iccid, target.isdp_aid, p_arguments, 'finished', false,
 				CASE WHEN proceed THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
 				verdict.subject_code, verdict.reason_code, verdict.because, now(), clock_timestamp());
-		PERFORM smsr.record_audit(p_eid, p_function, local_operation.id, me,
+		PERFORM smsr.record_audit(CASE WHEN NOT barred THEN p_eid END, p_function, local_operation.id, me,
 			CASE WHEN proceed THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
-			verdict.subject_code, verdict.reason_code, target.isdp_aid, p_iccid);
+			verdict.subject_code, verdict.reason_code, target.isdp_aid, p_iccid,
+			CASE WHEN barred THEN jsonb_build_object('eid', p_eid::text) END);
 	END $$;
 COMMENT ON FUNCTION smsr.local_operation(text, smsr.eid, smsr.iccid, text, jsonb, text)
 	IS 'Record a function that asks nothing of the card, refused or to be carried out by the caller in this transaction';

@@ -255,9 +255,13 @@ BEGIN
 			FROM smsr.audit_trail t
 			WHERE t.position > last AND t.function = coalesce(e.recorded_as, e.function) AND t.status = 'FAILED';
 		-- an operation says what the audit trail says
-		SELECT count(*) INTO bad FROM smsr.operation p LEFT JOIN smsr.audit_trail t ON t.eid = p.eid AND t.operation_id = p.id
+		SELECT count(*) INTO bad FROM smsr.operation p LEFT JOIN smsr.audit_trail t ON t.operation_id = p.id
+				-- what is refused to strangers stands in the chain of the SM-SR itself
+				AND coalesce(t.eid, (t.details ->> 'eid')::smsr.eid) = p.eid AND (t.eid IS NULL) = (p.subject_code <> '8.2.1' AND a.kind IS NOT NULL)
 			WHERE p.requester_id = a.party_id AND p.status = 'FAILED'
-				AND (t.subject_code, t.reason_code, t.iccid::text) IS DISTINCT FROM (p.subject_code, p.reason_code, p.iccid::text);
+				AND ((t.subject_code, t.reason_code, t.iccid::text) IS DISTINCT FROM (p.subject_code, p.reason_code, p.iccid::text)
+					-- and tells of no ISD-P that is not the caller's
+					OR p.isdp_aid IS NOT NULL);
 		RAISE EXCEPTION USING ERRCODE = 'P0099',
 			MESSAGE = CASE WHEN bad > 0 THEN 'operation and audit trail differ' ELSE coalesce(result, '-') END;
 	EXCEPTION
