@@ -163,6 +163,7 @@ suite_tap() {
 	mkdir -p "$work/tap/test" "$work/tap/tmp"
 	cp -r build "$work/tap/"
 	cp -r test/t "$work/tap/test/"
+	cp -r scripts "$work/tap/"
 	((EUID != 0)) || chown -R postgres: "$work/tap"
 	local status=0
 	as_owner env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE PATH="$pgbin:$PATH" \

@@ -22,6 +22,7 @@
 #include "pg/types.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -129,6 +130,13 @@ audit_get_hash(Datum datum)
 	return (const uint8 *) VARDATA_ANY(hash);
 }
 
+int64
+audit_time(TimestampTz at)
+{
+	/* the tables have no infinite ones */
+	return TIMESTAMP_NOT_FINITE(at) ? at : at + MICROSECONDS_1970_TO_2000;
+}
+
 /* ---- shape ---- */
 
 static int
@@ -212,14 +220,8 @@ add_field(AuditHasher *h, const Field *field, Datum value)
 				break;
 			}
 		case FIELD_TIME:
-			{
-				TimestampTz at = DatumGetTimestampTz(value);
-
-				/* the table has no infinite ones */
-				audit_field_number(h, field->name,
-								   TIMESTAMP_NOT_FINITE(at) ? at : at + MICROSECONDS_1970_TO_2000);
-				break;
-			}
+			audit_field_number(h, field->name, audit_time(DatumGetTimestampTz(value)));
+			break;
 		case FIELD_NUMBER:
 			audit_field_number(h, field->name, DatumGetInt64(value));
 			break;
@@ -495,7 +497,45 @@ moves_forward(const TriggerData *trigger)
 		DatumGetInt32(heap_getattr(trigger->tg_trigtuple, number, desc, &old_null));
 }
 
-/* Refuses whatever it fires for; with the argument "forward" lets heads move on. */
+/* A rotation of storage keys seals anew, and changes nothing else. */
+static bool
+only_seal_changes(const TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			seal = find_column(desc, "seal");
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		bool		old_null;
+		bool		new_null;
+		Datum		old_value = heap_getattr(trigger->tg_trigtuple, i + 1, desc, &old_null);
+		Datum		new_value = heap_getattr(trigger->tg_newtuple, i + 1, desc, &new_null);
+
+		if (old_null != new_null || (i == seal && new_null))
+			return false;
+		if (i != seal && !old_null &&
+			!datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen))
+			return false;
+	}
+	return true;
+}
+
+static bool
+may_change(const TriggerData *trigger)
+{
+	const Trigger *t = trigger->tg_trigger;
+
+	if (t->tgnargs != 1)
+		return false;
+	return strcmp(t->tgargs[0], "forward") == 0 ? moves_forward(trigger) :
+		strcmp(t->tgargs[0], "seal") == 0 && only_seal_changes(trigger);
+}
+
+/*
+ * Refuses whatever it fires for; with the argument "forward" lets heads move on,
+ * with "seal" checkpoints be sealed again.
+ */
 Datum
 smsr_append_only(PG_FUNCTION_ARGS)
 {
@@ -505,8 +545,7 @@ smsr_append_only(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager", "smsr_append_only")));
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && trigger->tg_trigger->tgnargs == 1 &&
-		moves_forward(trigger))
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && may_change(trigger))
 		return PointerGetDatum(trigger->tg_newtuple);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

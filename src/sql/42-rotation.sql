@@ -42,7 +42,8 @@ COMMENT ON FUNCTION smsr.reseal_transport_key(text, smallint, text, bytea) IS 'T
 CREATE VIEW smsr.storage_key_use WITH (security_invoker = true) AS
 	SELECT s.id, s.state, s.kek, s.created_at,
 		(SELECT count(*) FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = int4send(s.id)) AS key_sets,
-		(SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = int4send(s.id)) AS transport_keys
+		(SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = int4send(s.id)) AS transport_keys,
+		(SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = int4send(s.id)) AS checkpoints
 	FROM smsr.storage_key AS s;
 COMMENT ON VIEW smsr.storage_key_use IS 'What each storage key seals: how far a rotation has come, and whether anything would be lost with a row of smsr.storage_key';
 
@@ -78,8 +79,16 @@ BEGIN
 				AND smsr.sealed_keyset_opens(o.eid, o.sd_aid, o.kvn, o.key_type, o.sealed)
 			LIMIT max - n FOR UPDATE SKIP LOCKED));
 
+	UPDATE smsr.audit_checkpoint AS c SET seal = r.seal
+		FROM (SELECT o.id, smsr.reseal_checkpoint(o.seal) AS seal
+			FROM smsr.audit_checkpoint AS o
+			WHERE substr(o.seal, 2, 4) = ANY (former)
+			ORDER BY o.id LIMIT max FOR UPDATE SKIP LOCKED) AS r
+		WHERE c.id = r.id AND r.seal IS NOT NULL;
+
 	SELECT count(*) INTO left_over FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former);
-	left_over := left_over + (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = ANY (former));
+	left_over := left_over + (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = ANY (former))
+		+ (SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = ANY (former));
 
 	-- not without need: it makes every backend open its storage keys anew
 	IF left_over = 0 AND EXISTS (SELECT FROM smsr.storage_key AS s WHERE s.state = 'retiring') THEN
@@ -89,7 +98,7 @@ BEGIN
 	RETURN left_over;
 END
 $$;
-COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets again, under the active storage key, and returns how many are left under former ones; call it until that is 0. A storage key that seals nothing any more becomes retired';
+COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets, and seals of checkpoints, again, under the active storage key, and returns how many are left under former ones; call it until that is 0. A storage key that seals nothing any more becomes retired';
 
 CREATE FUNCTION smsr.destroy_storage_key(id int) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -100,15 +109,15 @@ DECLARE
 BEGIN
 	-- who has sealed something and not committed yet is waited for
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
-	LOCK TABLE smsr.keyset, smsr.transport_key IN SHARE MODE;
+	LOCK TABLE smsr.keyset, smsr.transport_key, smsr.audit_checkpoint IN SHARE MODE;
 	SELECT u.* INTO key FROM smsr.storage_key_use AS u WHERE u.id = destroy_storage_key.id;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING MESSAGE = format('storage key %s does not exist', id);
 	END IF;
-	IF key.state <> 'retired' OR key.key_sets + key.transport_keys > 0 THEN
+	IF key.state <> 'retired' OR key.key_sets + key.transport_keys + key.checkpoints > 0 THEN
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = format('storage key %s is still in use', id),
-			DETAIL = format('It is %s and seals %s key sets and %s transport keys.', key.state, key.key_sets, key.transport_keys),
+			DETAIL = format('It is %s and seals %s key sets, %s transport keys and %s checkpoints.', key.state, key.key_sets, key.transport_keys, key.checkpoints),
 			HINT = 'Call smsr.create_storage_key() for its successor, then smsr.reseal_keys() until that returns 0.';
 	END IF;
 	DELETE FROM smsr.storage_key AS s WHERE s.id = destroy_storage_key.id;

@@ -108,12 +108,13 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
-				set_approval_rule,remove_approval_rule,maintain}'),
+				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters}'),
 			-- a transport key in a file on the server is a superuser's
 			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,import_transport_key,check_logging}'),
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status}'),
-			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at}')
+			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
+				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
 		) AS g (roles, functions), unnest(g.roles) AS l (r), unnest(g.functions) AS f;
 	END $$;
 COMMENT ON FUNCTION smsr.shipped_functions() IS 'What smsr.install_roles() lets each role call, besides the gateway''s functions of smsr.grant_gateway()';

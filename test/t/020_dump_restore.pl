@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IPC::Run;
 use lib "$FindBin::Bin/lib";
 
 use PostgreSQL::Test::Utils;
@@ -28,6 +29,10 @@ $stack->end('gateway');
 
 # Something is under way, too: queued, and claimed by nobody yet.
 $stack->sql("SELECT smsr.disable_profile(eid, iccid) FROM smsr.profile WHERE state = 'Enabled' AND NOT fallback_attribute ORDER BY eid LIMIT 5");
+
+# The audit trail is sealed, and can be checked wherever it is brought.
+$stack->sql('SELECT smsr.take_checkpoint()');
+my $anchor = $stack->sql('SELECT smsr.export_checkpoint(1)');
 
 my $dump = "$stack->{dir}/smsr.dump";
 command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('postgres') ], 'pg_dump');
@@ -58,6 +63,16 @@ is($stack->sql("SELECT string_agg(c.relname || ' ' || c.relispartition, ',' ORDE
 		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relname LIKE 'message%' AND c.relkind IN ('r', 'p')"),
 	'partitions that were made are partitions again');
 
+is($stack->sql('SELECT * FROM smsr.audit_verify()', 'copy'), '', 'the audit trail of the copy is sound, seal and all');
+is($stack->sql("SELECT sound FROM smsr.verify_checkpoint('$anchor')", 'copy'), 't', 'and is what the checkpoint says that was taken away');
+is($stack->sql(<<'SQL', 'copy'), $stack->sql(<<'SQL'), 'nobody changes it there either');
+SELECT string_agg(format('%s %s %s', tgrelid::regclass, tgname, tgenabled), ',' ORDER BY tgrelid::regclass::text COLLATE "C", tgname)
+FROM pg_trigger WHERE tgfoid = 'smsr.append_only'::regproc
+SQL
+SELECT string_agg(format('%s %s %s', tgrelid::regclass, tgname, tgenabled), ',' ORDER BY tgrelid::regclass::text COLLATE "C", tgname)
+FROM pg_trigger WHERE tgfoid = 'smsr.append_only'::regproc
+SQL
+
 is($stack->sql('SELECT kek_problem IS NULL FROM smsr.keystore_status()', 'copy'), 't', 'the KEK opens the storage keys of the copy');
 
 # Life goes on in the copy: the original is taken away, the cards stay.
@@ -74,6 +89,57 @@ ok($stack->wait_until_done(30, 'smsr_copy'), 'new calls are carried out');
 is($stack->sql("SELECT string_agg(DISTINCT status, ',') FROM smsr.operation", 'smsr_copy'), 'EXECUTED_SUCCESS', 'and succeed');
 is($stack->differences('smsr_copy'), '', 'the copy and the cards agree');
 is($stack->counters_used_twice, '', 'no counter was used twice');
+is($stack->sql('SELECT count(*) FROM smsr.take_checkpoint(), smsr.audit_verify()', 'smsr_copy'), '0', 'the chains go on where they were');
+
+# An auditor needs no database: what was taken away is checked by itself.
+sub verify
+{
+	my ($expected, $what, @lines) = @_;
+	my $file = "$stack->{dir}/trail";
+	$stack->write_file('trail', join("\n", @lines, ''));
+	my ($stdout, $stderr);
+	IPC::Run::run [ "$ENV{SMSR_ROOT}/scripts/verify-audit-trail.pl", $file ], '>', \$stdout, '2>', \$stderr;
+	like($stdout . $stderr, $expected, $what);
+	return;
+}
+my @trail = split /\n/, $stack->sql('SELECT smsr.export_trail()', 'smsr_copy');
+my @checkpoints = split /\n/, $stack->sql('SELECT smsr.export_checkpoint(id) FROM smsr.audit_checkpoint', 'smsr_copy');
+my $records = @trail;
+my ($changed) = grep { $trail[$_] =~ /"eid":.*"number":2,/ } 0 .. $#trail;
+is(scalar(@checkpoints), 2, 'two checkpoints are exported');
+verify(qr/^$records records in \d+ chains, 2 checkpoints: sound$/, 'another program finds the export sound', @trail, @checkpoints);
+{
+	local $trail[$changed] = $trail[$changed] =~ s/"hash"/"reason":"none","hash"/r;
+	verify(qr/^\d{32}: record 2 was changed.*1 faults$/s, 'and a changed record', @trail, @checkpoints);
+}
+verify(qr/is missing.*checkpoint 1: records at positions.*are not what it covers/s, 'a missing one',
+	@trail[ 0 .. $changed - 1, $changed + 1 .. $#trail ], @checkpoints);
+verify(qr/checkpoint 1 was changed/, 'a changed checkpoint', @trail, $checkpoints[0] =~ s/"records":(\d)/"records":9$1/r);
+
+# A month's partition with records in it, and what is not ASCII.
+$node->safe_psql('postgres', 'CREATE DATABASE latin');
+$stack->sql(<<'SQL', 'latin');
+CREATE EXTENSION smsr;
+SELECT smsr.make_partition('audit_trail', date_trunc('month', now())::date);
+SELECT smsr.make_partition('audit_trail', (date_trunc('month', now()) + interval '1 month')::date);
+SET smsr.reason = 'Änderung';
+SELECT smsr.record_audit(NULL, 'register_party', p_details => '{"name": "Söhne \"& Co\"", "n": [1.50, 1e3]}', p_iccid => '8944000000000000016');
+SELECT smsr.record_audit(NULL, 'register_party', p_iccid => '89490000000090000107', p_isdp_aid => 'A0000005591010FFFFFFFF8900001000', p_imei => '1');
+SELECT smsr.take_checkpoint();
+SQL
+is($stack->sql("SELECT count(*) FROM smsr.audit_trail WHERE tableoid = 'smsr.audit_trail_default'::regclass", 'latin'), '0', 'all records are in a partition that was made');
+command_ok([ 'pg_dump', '-Fc', '-f', "$dump.2", $node->connstr('latin') ], 'pg_dump of it');
+$node->safe_psql('postgres', 'CREATE DATABASE latin_copy');
+command_ok([ 'pg_restore', '--exit-on-error', '--dbname', $node->connstr('latin_copy'), "$dump.2" ], 'pg_restore of it');
+is($stack->sql('SELECT count(*) FROM smsr.audit_trail', 'latin_copy'), '3', 'its records are there');
+is($stack->sql('SELECT * FROM smsr.audit_verify()', 'latin_copy'), '', 'and sound');
+verify(qr/^3 records in 1 chains, 1 checkpoints: sound$/, 'as another program says, too', split(/\n/, $stack->sql('SELECT smsr.export_trail()', 'latin_copy')),
+	$stack->sql('SELECT smsr.export_checkpoint(1)', 'latin_copy'));
+my ($status, undef, $refusal) = $node->psql('latin_copy', 'DELETE FROM smsr.audit_trail');
+like($refusal, qr/only ever added to/, 'nobody deletes them');
+($status, undef, $refusal) = $node->psql('latin_copy', "DO \$\$ BEGIN EXECUTE 'TRUNCATE smsr.audit_trail_' || to_char(now(), 'YYYYMM'); END \$\$");
+like($refusal, qr/only ever added to/, 'nor empties the partition');
+is($stack->sql('SELECT smsr.record_audit(NULL, NULL, p_operation_type => \'\x0101\'); SELECT max(number) FROM smsr.audit_trail', 'latin_copy') =~ s/\s//gr, '4', 'the chain goes on');
 
 $stack->stop;
 done_testing();

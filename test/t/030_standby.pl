@@ -85,6 +85,12 @@ $stack->start_fleet;
 $stack->start_gateway;
 is(campaign('enable_profile', "state = 'Disabled'", 5), 30, 'a campaign is requested');
 is($second->safe_psql('postgres', 'SELECT count(*) FROM smsr.euicc'), 30, 'the standby answers questions');
+$stack->sql('SELECT smsr.take_checkpoint()');
+my $anchor = $stack->sql('SELECT smsr.export_checkpoint(1)');
+$primary->wait_for_catchup('second', 'replay');
+is($second->safe_psql('postgres', "SELECT * FROM smsr.audit_verify()"), '', 'the audit trail can be checked there');
+is($second->safe_psql('postgres', "SELECT sound FROM smsr.verify_checkpoint('$anchor')"), 't', 'against what was taken away, too');
+cmp_ok($second->safe_psql('postgres', 'SELECT count(*) FROM smsr.export_trail()'), '>=', 30, 'and taken away');
 
 my $seen = $stack->sql('SELECT count(*) FROM smsr.operation WHERE status IS NOT NULL');
 $primary->stop('immediate');
