@@ -115,6 +115,8 @@ function_name(Es5Kind kind)
 			return "HandleNotificationConfirmation";
 		case ES5_SET_EMERGENCY_ATTRIBUTE:
 			return "SetEmergencyProfileAttribute";
+		case ES5_UNSET_EMERGENCY_ATTRIBUTE:
+			return "UnsetEmergencyProfileAttribute";
 		case ES5_UNKNOWN:
 			break;
 	}
@@ -335,6 +337,8 @@ dgi_name(uint32_t dgi)
 			return "notification confirmation";
 		case ES5_DGI_EMERGENCY:
 			return "emergency attribute";
+		case ES5_DGI_NO_EMERGENCY:
+			return "no emergency attribute";
 		default:
 			return NULL;
 	}
@@ -695,7 +699,10 @@ decode_apdu(Decoder *d, SmsrBytes whole)
 		decode_length(d, "data_length", apdu.data.len);
 	if (apdu.has_le)
 		json_number(&d->json, "le", apdu.le);
-	if (apdu.global)
+	/* what the data say is for the one who shares the session's keys */
+	if (apdu.global && apdu_is_secured(whole.data[0]))
+		json_bool(&d->json, "secured", true);
+	else if (apdu.global)
 		decode_global(d, &apdu);
 	else if (apdu.ins == INS_SELECT && apdu.data.len > 0 && apdu.data.len <= AID_MAX_LEN)
 	{

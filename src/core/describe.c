@@ -61,6 +61,8 @@ command_name(Es5Kind kind)
 			return "SetFallBackAttribute";
 		case ES5_SET_EMERGENCY_ATTRIBUTE:
 			return "SetEmergencyProfileAttribute";
+		case ES5_UNSET_EMERGENCY_ATTRIBUTE:
+			return "UnsetEmergencyProfileAttribute";
 		case ES5_UPDATE_ADDRESSING:
 			return "UpdateSMSRAddressingParameters";
 		case ES5_CONFIRM_NOTIFICATION:

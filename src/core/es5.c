@@ -157,6 +157,12 @@ es5_write_set_emergency(SmsrWriter *w, const SmsrAid *isdp)
 }
 
 void
+es5_write_unset_emergency(SmsrWriter *w, const SmsrAid *isdp)
+{
+	store_aid(w, ES5_DGI_NO_EMERGENCY, isdp);
+}
+
+void
 es5_write_delete(SmsrWriter *w, const SmsrAid *isdp)
 {
 	put_header(w, INS_DELETE, 0x00, DELETE_P2);
@@ -430,6 +436,9 @@ read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 		case ES5_DGI_EMERGENCY:
 			kind = ES5_SET_EMERGENCY_ATTRIBUTE;
 			break;
+		case ES5_DGI_NO_EMERGENCY:
+			kind = ES5_UNSET_EMERGENCY_ATTRIBUTE;
+			break;
 		case ES5_DGI_ADDRESSING:
 			kind = ES5_UPDATE_ADDRESSING;
 			break;
@@ -515,6 +524,13 @@ read_get_status(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 }
 
 bool
+apdu_is_secured(uint8_t cla)
+{
+	/* logical channels 0 to 3, and those above */
+	return (cla & 0x80) != 0 && ((cla & 0x40) == 0 ? (cla & 0x0C) != 0 : (cla & 0x20) != 0);
+}
+
+bool
 es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 {
 	uint8_t		p1;
@@ -527,7 +543,7 @@ es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 	p2 = apdu.data[3];
 
 	/* GlobalPlatform's class, on whatever logical channel */
-	if ((apdu.data[0] & 0x80) == 0)
+	if ((apdu.data[0] & 0x80) == 0 || apdu_is_secured(apdu.data[0]))
 		return true;
 
 	switch (apdu.data[1])

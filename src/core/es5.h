@@ -26,7 +26,8 @@ typedef enum Es5Kind
 	ES5_SET_FALLBACK_ATTRIBUTE, /* 4.1.1.7 */
 	ES5_UPDATE_ADDRESSING,		/* 4.1.1.10 */
 	ES5_CONFIRM_NOTIFICATION,	/* 4.1.1.12 */
-	ES5_SET_EMERGENCY_ATTRIBUTE
+	ES5_SET_EMERGENCY_ATTRIBUTE,
+	ES5_UNSET_EMERGENCY_ATTRIBUTE
 } Es5Kind;
 
 /* DGIs of STORE DATA to ISD-R and ISD-P */
@@ -35,7 +36,13 @@ typedef enum Es5Kind
 #define ES5_DGI_FALLBACK		0x3A05
 #define ES5_DGI_ADDRESSING		0x3A07
 #define ES5_DGI_CONFIRM			0x3A08
-#define ES5_DGI_EMERGENCY		0x3A09	/* low confidence, SGP.02 v4 text not at hand */
+/*
+ * Of the emergency attribute, SGP.02 v4's text not at hand: to set it likely the
+ * next DGI (low confidence); to take it away the one after that, which is a
+ * guess and no more, to be confirmed before it is sent to a card in the field.
+ */
+#define ES5_DGI_EMERGENCY		0x3A09
+#define ES5_DGI_NO_EMERGENCY	0x3A0A
 
 /* Status words, SGP.02 as facts about fielded cards have them */
 #define SW_OK					0x9000
@@ -58,6 +65,7 @@ extern void es5_write_disable(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_delete(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_set_fallback(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_set_emergency(SmsrWriter *w, const SmsrAid *isdp);
+extern void es5_write_unset_emergency(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_confirm(SmsrWriter *w, uint16_t sequence);
 /* isdp NULL asks for all of them */
 extern void es5_write_get_status(SmsrWriter *w, const SmsrAid *isdp);
@@ -117,7 +125,16 @@ typedef struct Es5Command
 	SmsrBytes	data;			/* the command's data field */
 } Es5Command;
 
-/* An APDU that is no ES5 command is ES5_UNKNOWN, no error; a malformed one is. */
+/*
+ * Whether a command of GlobalPlatform's class is under secure messaging (Card
+ * Specification clause 11.1.4), as all in an SCP03 session are.
+ */
+extern bool apdu_is_secured(uint8_t cla);
+
+/*
+ * An APDU that is no ES5 command is ES5_UNKNOWN, no error; a malformed one is.
+ * One under secure messaging is none: what its data are only its receiver knows.
+ */
 extern bool es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error);
 
 /* ISD-P life cycle of GET STATUS, tag 9F70 (SGP.02 table on ISD-P states) */

@@ -15,6 +15,7 @@
 #define TARGET_MAY_DELETE	0x08
 #define ENABLED_MAY_DISABLE	0x10	/* POL2 of the profile that would be left */
 #define NOT_EMERGENCY		0x20	/* nor the emergency attribute */
+#define HAS_EMERGENCY		0x40	/* the profile must have it */
 
 typedef struct Rule
 {
@@ -54,6 +55,13 @@ static const Rule rules[] = {
 
 	/* v3.2 on: never both attributes on one profile */
 	{PROFILE_DISABLED, ASK_SET_EMERGENCY, PROFILE_DISABLED, NOT_FALLBACK},
+	{PROFILE_CREATED, ASK_UNSET_EMERGENCY, PROFILE_CREATED, HAS_EMERGENCY},
+	{PROFILE_DISABLED, ASK_UNSET_EMERGENCY, PROFILE_DISABLED, HAS_EMERGENCY},
+
+	/* what the parameters mean, SM-DP and ISD-P know */
+	{PROFILE_CREATED, ASK_UPDATE_CONNECTIVITY, PROFILE_CREATED, 0},
+	{PROFILE_DISABLED, ASK_UPDATE_CONNECTIVITY, PROFILE_DISABLED, 0},
+	{PROFILE_ENABLED, ASK_UPDATE_CONNECTIVITY, PROFILE_ENABLED, 0},
 
 	{PROFILE_ABSENT, CARD_CREATED, PROFILE_CREATED, 0},
 	{PROFILE_CREATED, CARD_CREATED, PROFILE_CREATED, 0},
@@ -109,6 +117,8 @@ lifecycle(const LifecycleProfile *profile, const LifecycleProfile *enabled,
 		return refuse(profile->state, "8.2.1", "1.2", "the profile has the fall-back attribute");
 	if ((rule->needs & NOT_EMERGENCY) && profile->emergency)
 		return refuse(profile->state, "8.2.1", "1.2", "the profile has the emergency attribute");
+	if ((rule->needs & HAS_EMERGENCY) && !profile->emergency)
+		return refuse(profile->state, "8.2.1", "1.2", "the profile has not the emergency attribute");
 	if ((rule->needs & TARGET_MAY_ENABLE) && (profile->pol2 & POL2_ENABLE_NOT_ALLOWED))
 		return refuse(profile->state, "8.2.3", "3.8", "POL2 of the profile forbids enabling it");
 	if ((rule->needs & TARGET_MAY_DELETE) && (profile->pol2 & POL2_DELETE_NOT_ALLOWED))
@@ -141,8 +151,9 @@ static const char *const state_names[PROFILE_STATES] = {
 static const char *const event_names[LIFECYCLE_EVENTS] = {
 	"create_isdp", "profile_download_completed", "enable_profile",
 	"disable_profile", "delete_profile", "master_delete",
-	"set_fallback_attribute", "set_emergency_profile_attribute", "card_created",
-	"card_enabled", "card_disabled", "card_deleted"
+	"set_fallback_attribute", "set_emergency_profile_attribute",
+	"unset_emergency_profile_attribute", "update_connectivity_parameters",
+	"card_created", "card_enabled", "card_disabled", "card_deleted"
 };
 
 static const char *const pol2_names[POL2_RULES] = {

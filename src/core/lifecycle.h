@@ -33,6 +33,8 @@ typedef enum LifecycleEvent
 	ASK_MASTER_DELETE,
 	ASK_SET_FALLBACK,
 	ASK_SET_EMERGENCY,
+	ASK_UNSET_EMERGENCY,
+	ASK_UPDATE_CONNECTIVITY,	/* changes nothing here, but the ISD-P must be there */
 	/* what the card says has happened; the EIS follows */
 	CARD_CREATED,
 	CARD_ENABLED,				/* this profile is the enabled one now */
@@ -40,7 +42,7 @@ typedef enum LifecycleEvent
 	CARD_DELETED
 } LifecycleEvent;
 
-#define LIFECYCLE_EVENTS	12
+#define LIFECYCLE_EVENTS	14
 
 /* POL2 rules as bits; Subject is always PROFILE */
 #define POL2_ENABLE_NOT_ALLOWED		0x01

@@ -20,7 +20,13 @@
 #define CHANGES (S(STEP_CREATE) | S(STEP_ENABLE) | S(STEP_DISABLE) | S(STEP_DELETE) | \
 				 S(STEP_SET_FALLBACK) | S(STEP_MASTER_DELETE) | S(STEP_AUTO_DELETE))
 /* steps that leave the card the same whether done once or twice, and that no audit shows */
-#define SETTINGS (S(STEP_SET_EMERGENCY) | S(STEP_ADDRESSING))
+#define SETTINGS (S(STEP_SET_EMERGENCY) | S(STEP_UNSET_EMERGENCY) | S(STEP_ADDRESSING))
+/*
+ * Commands that were secured elsewhere: nobody here knows what they do when they
+ * are done twice, and no audit shows them.  So never under a second counter.
+ */
+#define RELAYED S(STEP_RELAY)
+#define COMMANDS (CHANGES | SETTINGS | RELAYED)
 #define SWITCHES (S(STEP_ENABLE) | S(STEP_DISABLE))
 #define G(g)	(1u << (g))
 #define RUNNING (G(STAGE_SENDING) | G(STAGE_NOTIFICATION))
@@ -382,6 +388,8 @@ static const Row rows[] = {
 	GO(PROC_SET_FALLBACK_ATTRIBUTE, STEP_SET_FALLBACK),
 	GO(PROC_MASTER_DELETE, STEP_MASTER_DELETE),
 	GO(PROC_SET_EMERGENCY_ATTRIBUTE, STEP_SET_EMERGENCY),
+	GO(PROC_UNSET_EMERGENCY_ATTRIBUTE, STEP_UNSET_EMERGENCY),
+	GO(PROC_UPDATE_CONNECTIVITY, STEP_RELAY),
 	GO(PROC_UPDATE_SMSR_ADDRESSING, STEP_ADDRESSING),
 	GO(PROC_AUDIT_EIS, STEP_AUDIT),
 	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
@@ -412,6 +420,14 @@ static const Row rows[] = {
 	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
+	/*
+	 * An audit that has to move the counter ahead proves nothing here: "low" may
+	 * be about a doubled message of its own, and no state on the card shows
+	 * whether the commands were executed.  The real answer may still come.
+	 */
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, por_low,
+		SAME, SAME, 0, 0, STATUS_RUNNING, NULL, NULL,
+	"the card has had the commands before, or its counter is ahead of ours: its answer is awaited"},
 	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card may have had the command before: outcome unknown, asking"},
@@ -428,13 +444,13 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, por_error,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | END, STATUS_WITHWARNING, "8.4", "4.2",
 	"the automatic delete was refused"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_blocked,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, por_blocked,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card's counter is blocked: a new key set is needed"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_memory,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, por_memory,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "4.8",
 	"the card has no memory for the message"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_error,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, por_error,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the packet"},
 
@@ -470,9 +486,18 @@ static const Row rows[] = {
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card does not find the ISD-P, or no key for the token: asking"},
 
-	/* SetEmergencyProfileAttribute */
+	/* SetEmergencyProfileAttribute, and its contrary */
 	{F(PROC_SET_EMERGENCY_ATTRIBUTE), S(STEP_SET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_SET_EMERGENCY | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{F(PROC_UNSET_EMERGENCY_ATTRIBUTE), S(STEP_UNSET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_UNSET_EMERGENCY | END, STATUS_SUCCESS, NULL, NULL, NULL},
+
+	/* what is relayed: the last word decides, the whole answer is for who secured the commands */
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the answer of the ISD-P is no success"},
 
 	/* UpdateSMSRAddressingParameters: about no ISD-P, so no refusal is about one */
 	{F(PROC_UPDATE_SMSR_ADDRESSING), S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, sw_ok,
@@ -616,10 +641,10 @@ static const Row rows[] = {
 	{ANY_FUNCTION, S(STEP_CONFIRM) | S(STEP_AUDIT) | S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_REFUSED, always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_REFUSED, never_sent,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_REFUSED, never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "5.1",
 	"the SMSC refused the message"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_REFUSED, always,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_REFUSED, always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message, an earlier copy may arrive"},
 
@@ -644,12 +669,15 @@ static const Row rows[] = {
 	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was deleted"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was done"},
 	{CARD_SAID, SETTINGS, RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown, and no audit shows it: to be set again"},
+	{CARD_SAID, RELAYED, RUNNING, EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"the outcome is unknown, and no audit shows it"},
 	{CARD_SAID, ANY_STEP, RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown: the card is asked"},
@@ -707,6 +735,12 @@ bool
 procedure_exclusive(ProcedureFunction function)
 {
 	return function != PROC_CONFIRM_NOTIFICATION;
+}
+
+bool
+procedure_for_isdp(ProcedureStep step)
+{
+	return step == STEP_RELAY;
 }
 
 /*

@@ -23,12 +23,14 @@ typedef enum ProcedureFunction
 	PROC_SET_FALLBACK_ATTRIBUTE,
 	PROC_MASTER_DELETE,
 	PROC_SET_EMERGENCY_ATTRIBUTE,
+	PROC_UNSET_EMERGENCY_ATTRIBUTE,
+	PROC_UPDATE_CONNECTIVITY,
 	PROC_UPDATE_SMSR_ADDRESSING,
 	PROC_AUDIT_EIS,
 	PROC_CONFIRM_NOTIFICATION	/* of a notification that no operation awaited */
 } ProcedureFunction;
 
-#define PROCEDURE_FUNCTIONS	10
+#define PROCEDURE_FUNCTIONS	12
 
 /* Which card command is at hand. */
 typedef enum ProcedureStep
@@ -41,13 +43,15 @@ typedef enum ProcedureStep
 	STEP_SET_FALLBACK,
 	STEP_MASTER_DELETE,
 	STEP_SET_EMERGENCY,
+	STEP_UNSET_EMERGENCY,
+	STEP_RELAY,					/* another party's commands to an ISD-P */
 	STEP_ADDRESSING,
 	STEP_AUDIT,
 	STEP_CONFIRM,
 	STEP_AUTO_DELETE			/* POL2: delete the profile that was left */
 } ProcedureStep;
 
-#define PROCEDURE_STEPS	12
+#define PROCEDURE_STEPS	14
 
 typedef enum ProcedureStage
 {
@@ -134,14 +138,15 @@ typedef struct ProcedureEvent
 #define EFFECT_REMOVE_LEFT		0x0080
 #define EFFECT_MOVE_FALLBACK	0x0100
 #define EFFECT_SET_EMERGENCY	0x0200	/* EIS: the attribute is the target's alone */
-#define EFFECT_RESYNC			0x0400	/* the same command under a counter far ahead */
-#define EFFECT_SEND				0x0800	/* queue the command of the new step */
-#define EFFECT_HASTEN			0x1000	/* the packet again, now, the same octets */
-#define EFFECT_RETRY_LATER		0x2000	/* the packet again after the next interval */
-#define EFFECT_AUDIT			0x4000	/* start an audit as an operation of its own */
-#define EFFECT_FINISH			0x8000
+#define EFFECT_UNSET_EMERGENCY	0x0400	/* EIS: no profile has it */
+#define EFFECT_RESYNC			0x0800	/* the same command under a counter far ahead */
+#define EFFECT_SEND				0x1000	/* queue the command of the new step */
+#define EFFECT_HASTEN			0x2000	/* the packet again, now, the same octets */
+#define EFFECT_RETRY_LATER		0x4000	/* the packet again after the next interval */
+#define EFFECT_AUDIT			0x8000	/* start an audit as an operation of its own */
+#define EFFECT_FINISH			0x10000
 
-#define PROCEDURE_EFFECTS	16
+#define PROCEDURE_EFFECTS	17
 
 /* How far ahead a counter may be moved in search of the card's, see RESYNC. */
 #define PROCEDURE_MAX_RESYNCS	4
@@ -164,6 +169,14 @@ extern ProcedureResult procedure(const Operation *operation, const ProcedureEven
 
 /* Whether an operation of this function excludes others on its eUICC. */
 extern bool procedure_exclusive(ProcedureFunction function);
+
+/*
+ * Whether a step's packet is for the ISD-P itself and not for the ISD-R: over
+ * SMS it then carries the TAR of the ISD-P.  The keys are the ISD-R's all the
+ * same, SCP80 knows no others here.  How SGP.02 clause 2.4.3 addresses an ISD-P
+ * over SMS is not established: this is the one place that says so.
+ */
+extern bool procedure_for_isdp(ProcedureStep step);
 
 /* How far a counter is moved ahead on the n-th resynchronisation (0-based). */
 extern uint64_t procedure_resync_distance(int resyncs);

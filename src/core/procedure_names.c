@@ -11,11 +11,13 @@
 static const char *const function_names[PROCEDURE_FUNCTIONS] = {
 	"create_isdp", "enable_profile", "disable_profile", "delete_profile",
 	"set_fallback_attribute", "master_delete", "set_emergency_profile_attribute",
+	"unset_emergency_profile_attribute", "update_connectivity_parameters",
 	"update_smsr_addressing", "audit_eis", "confirm_notification"
 };
 static const char *const step_names[PROCEDURE_STEPS] = {
 	NULL, "create", "enable", "disable", "delete", "set_fallback",
-	"master_delete", "set_emergency", "addressing", "audit", "confirm", "auto_delete"
+	"master_delete", "set_emergency", "unset_emergency", "relay", "addressing",
+	"audit", "confirm", "auto_delete"
 };
 static const char *const stage_names[PROCEDURE_STAGES] = {
 	"waiting", "sending", "notification", "finished"
@@ -30,7 +32,7 @@ static const char *const status_names[] = {
 static const char *const effect_names[PROCEDURE_EFFECTS] = {
 	"drop_packet", "follow", "spontaneous", "drop_deleted", "follow_audit",
 	"add_target", "remove_target", "remove_left", "move_fallback",
-	"set_emergency", "resync", "send", "hasten", "retry_later", "audit", "finish"
+	"set_emergency", "unset_emergency", "resync", "send", "hasten", "retry_later", "audit", "finish"
 };
 
 #define NAME_FUNCTIONS(noun, type, names, count) \

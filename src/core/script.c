@@ -63,6 +63,28 @@ script_write(const SmsrBytes *c_apdus, size_t count, bool indefinite,
 }
 
 bool
+script_write_relayed(SmsrBytes commands, SmsrWriter *out, SmsrError *error)
+{
+	const size_t start = out->len;
+	TlvReader	r = tlv_reader(commands);
+	SmsrTlv		tlv;
+
+	/* an empty script asks for nothing, so its answer would say nothing */
+	do
+	{
+		if (!tlv_read(&r, "command TLV", &tlv, error))
+			return false;
+	} while (!tlv_at_end(&r));
+	put_tlv(out, SCRIPT_COMMAND, commands.data, commands.len);
+	if (out->overflow)
+	{
+		out->len = start;
+		return smsr_fail(error, SMSR_TOO_LONG, "script", 0, "a buffer that holds it");
+	}
+	return true;
+}
+
+bool
 script_write_response(const SmsrBytes *r_apdus, size_t count, bool indefinite,
 					  SmsrWriter *out, SmsrError *error)
 {

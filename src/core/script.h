@@ -26,6 +26,13 @@
 extern bool script_write(const SmsrBytes *c_apdus, size_t count, bool indefinite,
 						 SmsrWriter *out, SmsrError *error);
 
+/*
+ * Command script around command TLVs that somebody else made and secured
+ * (ES3.SendData and UpdateConnectivityParameters of SGP.02): at least one, each
+ * whole; what they are is between their maker and the ISD-P, and not looked at.
+ */
+extern bool script_write_relayed(SmsrBytes commands, SmsrWriter *out, SmsrError *error);
+
 /* Response script, as a card writes it: R-APDUs are data and SW together. */
 extern bool script_write_response(const SmsrBytes *r_apdus, size_t count,
 								  bool indefinite, SmsrWriter *out,

@@ -157,6 +157,12 @@ TEST_SUITE(decode_scripts)
 	says(t, "\"function\":\"EnableProfile\",\"aid\":\"" AID_13 "\"", "EnableProfile");
 	says(t, "\"object\":\"FF21\",\"object_name\":\"card resources\"", "GET DATA");
 	says(t, "\"function\":\"HandleNotificationConfirmation\",\"sequence\":7", "a confirmation");
+	t = decoded("AA36 221A 80E28800153A0A124F10" AID_13 "2215 84E28800103A03124F10A0000005591010FFFFFFFF 8601FF");
+	says(t, "\"function\":\"UnsetEmergencyProfileAttribute\",\"aid\":\"" AID_13 "\"", "UnsetEmergencyProfileAttribute");
+	says(t, "\"name\":\"STORE DATA\",\"data_length\":16,\"secured\":true}", "what is under secure messaging is not looked into");
+	says(t, "{\"tag\":\"86\",\"kind\":\"profile_segment\",\"length\":1}", "SCP03t");
+	t = decoded("AA38 221A 80E28800153A03124F10" AID_13
+				"2205 80CAFF2100 220D 80E28900073A08044E02000700 830103 820101");
 	says(t, "{\"tag\":\"83\",\"kind\":\"chaining\",\"value\":\"03\",\"meaning\":\"last\"}", "chaining");
 	says(t, "{\"tag\":\"82\",\"kind\":\"error_action\",\"meaning\":\"a record of EF-RMA\"}", "error action");
 

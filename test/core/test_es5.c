@@ -58,10 +58,13 @@ test_commands(void)
 	c = check(&w, "80E40040124F10" ISDP "00", ES5_DELETE_PROFILE, "delete");
 	ok(aid_compare(&c.aid, &isdp) == 0, "delete: the AID");
 
-	/* the value of this DGI is a guess: what is tested is that both sides guess the same */
+	/* the values of these DGIs are guesses: what is tested is that both sides guess the same */
 	es5_write_set_emergency(&w, &isdp);
 	c = check(&w, "80E28800153A09124F10" ISDP, ES5_SET_EMERGENCY_ATTRIBUTE, "emergency");
 	ok(aid_compare(&c.aid, &isdp) == 0, "emergency: the AID");
+	es5_write_unset_emergency(&w, &isdp);
+	c = check(&w, "80E28800153A0A124F10" ISDP, ES5_UNSET_EMERGENCY_ATTRIBUTE, "no emergency");
+	ok(aid_compare(&c.aid, &isdp) == 0, "no emergency: the AID");
 
 	es5_write_confirm(&w, 0x0001);
 	c = check(&w, "80E28900073A08044E02000100", ES5_CONFIRM_NOTIFICATION, "confirm");
@@ -100,6 +103,36 @@ test_commands(void)
 	w.len = 0;
 	es5_write_addressing_sms(&w, noise(126));
 	ok(w.overflow, "a longer one");
+}
+
+/* what is under secure messaging is nobody's command but the receiver's */
+static void
+test_secured(void)
+{
+	static const uint8_t secured[] = {0x84, 0x88, 0x8C, 0x87, 0xE0, 0xEF, 0xE4};
+	static const uint8_t clear[] = {0x80, 0x83, 0xC0, 0xCF};
+	SmsrWriter	w = writer(300);
+	Es5Command	c;
+	SmsrError	error;
+
+	es5_write_enable(&w, &isdp);
+	for (size_t i = 0; i < sizeof(secured); i++)
+	{
+		w.data[0] = secured[i];
+		ok(apdu_is_secured(secured[i]) && es5_read_command(smsr_written(&w), &c, &error) && c.kind == ES5_UNKNOWN,
+		   "class %02X: secured, so not read", secured[i]);
+	}
+	for (size_t i = 0; i < sizeof(clear); i++)
+	{
+		w.data[0] = clear[i];
+		ok(!apdu_is_secured(clear[i]) && es5_read_command(smsr_written(&w), &c, &error) && c.kind == ES5_ENABLE_PROFILE,
+		   "class %02X: on whatever logical channel", clear[i]);
+	}
+	ok(!apdu_is_secured(0x0C) && !apdu_is_secured(0x64), "of other classes it is not said");
+	/* ciphered data may look like anything, and be malformed as that */
+	w.data[0] = 0x84;
+	w.data[7] = 0xFF;
+	succeeds(es5_read_command(smsr_written(&w), &c, &error), &error, "what is not read has no faults");
 }
 
 static void
@@ -342,6 +375,7 @@ TEST_SUITE(es5)
 
 	aid_isdp(0x10, &isdp, &error);
 	test_commands();
+	test_secured();
 	test_master_delete();
 	test_reading();
 	test_status();

@@ -10,6 +10,9 @@
 
 #define X	(-1)				/* refused */
 
+/* the one event that a profile without the emergency attribute may not be asked for */
+#define EMERGENCY_ALONE(event)	((event) == ASK_UNSET_EMERGENCY)
+
 /* rows: ABSENT, CREATED, DISABLED, ENABLED */
 static const int expected[LIFECYCLE_EVENTS][PROFILE_STATES] = {
 	[ASK_CREATE] = {PROFILE_CREATED, X, X, X},
@@ -20,6 +23,9 @@ static const int expected[LIFECYCLE_EVENTS][PROFILE_STATES] = {
 	[ASK_MASTER_DELETE] = {X, X, PROFILE_ABSENT, X},
 	[ASK_SET_FALLBACK] = {X, X, PROFILE_DISABLED, PROFILE_ENABLED},
 	[ASK_SET_EMERGENCY] = {X, X, PROFILE_DISABLED, X},
+	/* if it has the attribute: see lifecycle_rules */
+	[ASK_UNSET_EMERGENCY] = {X, PROFILE_CREATED, PROFILE_DISABLED, X},
+	[ASK_UPDATE_CONNECTIVITY] = {X, PROFILE_CREATED, PROFILE_DISABLED, PROFILE_ENABLED},
 	[CARD_CREATED] = {PROFILE_CREATED, PROFILE_CREATED, X, X},
 	[CARD_ENABLED] = {X, PROFILE_ENABLED, PROFILE_ENABLED, PROFILE_ENABLED},
 	[CARD_DISABLED] = {X, PROFILE_DISABLED, PROFILE_DISABLED, PROFILE_DISABLED},
@@ -33,7 +39,7 @@ TEST_SUITE(lifecycle_table)
 	for (int event = 0; event < LIFECYCLE_EVENTS; event++)
 		for (int state = 0; state < PROFILE_STATES; state++)
 		{
-			LifecycleProfile profile = {(ProfileState) state, false, 0, false};
+			LifecycleProfile profile = {(ProfileState) state, false, 0, EMERGENCY_ALONE(event)};
 			LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
 			int			want = expected[event][state];
 
@@ -55,7 +61,7 @@ TEST_SUITE(lifecycle_rules)
 		for (int event = 0; event < LIFECYCLE_EVENTS; event++)
 			for (int state = 0; state < PROFILE_STATES; state++)
 			{
-				LifecycleProfile profile = {(ProfileState) state, false, (uint8_t) (1 << bit), false};
+				LifecycleProfile profile = {(ProfileState) state, false, (uint8_t) (1 << bit), EMERGENCY_ALONE(event)};
 				LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
 				bool		forbidden =
 				((1 << bit) == POL2_ENABLE_NOT_ALLOWED && event == ASK_ENABLE) ||
@@ -72,7 +78,7 @@ TEST_SUITE(lifecycle_rules)
 	for (int event = 0; event < LIFECYCLE_EVENTS; event++)
 		for (int state = 0; state < PROFILE_STATES; state++)
 		{
-			LifecycleProfile profile = {(ProfileState) state, true, 0, false};
+			LifecycleProfile profile = {(ProfileState) state, true, 0, EMERGENCY_ALONE(event)};
 			LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
 			bool		forbidden = event == ASK_DISABLE || event == ASK_DELETE || event == ASK_MASTER_DELETE ||
 			event == ASK_SET_EMERGENCY;
@@ -91,6 +97,18 @@ TEST_SUITE(lifecycle_rules)
 
 			if (expected[event][state] != X)
 				ok((v.subject != NULL) == (event == ASK_SET_FALLBACK), "%s of the emergency profile in state %d",
+				   lifecycle_event_name((LifecycleEvent) event), state);
+		}
+
+	/* and only the one that has it can lose it */
+	for (int event = 0; event < LIFECYCLE_EVENTS; event++)
+		for (int state = 0; state < PROFILE_STATES; state++)
+		{
+			LifecycleProfile profile = {(ProfileState) state, false, 0, false};
+			LifecycleVerdict v = lifecycle(&profile, &nothing, (LifecycleEvent) event);
+
+			if (expected[event][state] != X)
+				ok((v.subject != NULL) == EMERGENCY_ALONE(event), "%s of a profile without the emergency attribute in state %d",
 				   lifecycle_event_name((LifecycleEvent) event), state);
 		}
 

@@ -5,7 +5,8 @@
  *
  * The card is SGP.02's as far as a switch goes: it executes a command once
  * (its counter sees to that), switches, notifies until it is confirmed, and
- * rolls back when it is not.  The shell here does with effects what the
+ * rolls back when it is not.  What is relayed to an ISD-P it executes as often
+ * as it is sealed.  The shell here does with effects what the
  * database does.  What must hold is said in judge().
  */
 #include "core/es5.h"
@@ -59,6 +60,7 @@ typedef struct World
 	uint8_t		owed;			/* that notification still has to be confirmed */
 	uint8_t		repeats;
 	uint8_t		executed;		/* how often the operation's own command was */
+	uint8_t		refuses;		/* what is relayed */
 	/* the SM-SR */
 	uint8_t		eis;			/* enabled per EIS */
 	uint8_t		function;
@@ -190,6 +192,11 @@ card_receives(World *w, Message command)
 					notify(w, command.step == STEP_ENABLE ? NOTIFICATION_CHANGE_SUCCEEDED : NOTIFICATION_FALL_BACK);
 				}
 				break;
+			case STEP_RELAY:
+				w->executed++;
+				if (w->refuses)
+					answer.sw = SW_WRONG_DATA;
+				break;
 			case STEP_CONFIRM:
 				if (w->owed && command.sequence == w->sequence)
 				{
@@ -261,7 +268,14 @@ happen(World *w, ProcedureEvent ev, const Message *from)
 		w->ended++;
 		w->status = (uint8_t) r.status;
 		w->expired_once |= r.status == STATUS_EXPIRED;
-		if (r.status == STATUS_SUCCESS &&
+		if (w->function == PROC_UPDATE_CONNECTIVITY)
+		{
+			if (r.status == STATUS_SUCCESS && (w->refuses || !w->executed))
+				fault = "a success of what the ISD-P has not done";
+			if (r.status == STATUS_FAILED && !w->refuses)
+				fault = "a failure of what the ISD-P has done";
+		}
+		else if (r.status == STATUS_SUCCESS &&
 			(w->unconfirmed || w->enabled != (w->function == PROC_ENABLE_PROFILE ? OTHER : FALLBACK)))
 			fault = "a success of what the card has not done for good";
 	}
@@ -431,8 +445,12 @@ successors(const World *from)
 	}
 }
 
+/*
+ * Cards are as they should be, or refuse what is relayed; the counters agree, or
+ * the card's is ahead.
+ */
 static void
-walk(ProcedureFunction function, const char *name)
+walk(ProcedureFunction function, const char *name, int cards)
 {
 	World		start;
 	uint32_t	statuses[5] = {0};
@@ -444,7 +462,12 @@ walk(ProcedureFunction function, const char *name)
 	start.function = (uint8_t) function;
 	start.enabled = start.eis = start.before = function == PROC_ENABLE_PROFILE ? FALLBACK : OTHER;
 	happen(&start, (ProcedureEvent) {.kind = EVENT_START}, NULL);
-	add(&start);
+	for (int i = 0; i < cards; i++)
+	{
+		start.refuses = i & 1;
+		start.card_counter = (uint8_t) (i & 2);
+		add(&start);
+	}
 	for (uint32_t i = 0; i < known && fault == NULL; i++)
 	{
 		judge(&worlds[i]);
@@ -463,8 +486,9 @@ TEST_SUITE(model)
 	room = 3u << 20;
 	worlds = calloc(room, sizeof(World));
 	slots = calloc(SLOTS, sizeof(slots[0]));
-	walk(PROC_ENABLE_PROFILE, "enable");
-	walk(PROC_DISABLE_PROFILE, "disable");
+	walk(PROC_ENABLE_PROFILE, "enable", 1);
+	walk(PROC_DISABLE_PROFILE, "disable", 1);
+	walk(PROC_UPDATE_CONNECTIVITY, "relay", 4);
 	free(worlds);
 	free(slots);
 }

@@ -113,7 +113,14 @@ same(const Operation *a, const Operation *b)
 static bool
 repeatable(ProcedureStep step)
 {
-	return step == STEP_SET_EMERGENCY || step == STEP_ADDRESSING;
+	return step == STEP_SET_EMERGENCY || step == STEP_UNSET_EMERGENCY || step == STEP_ADDRESSING;
+}
+
+/* no audit shows what became of it */
+static bool
+unseen(ProcedureStep step)
+{
+	return repeatable(step) || step == STEP_RELAY;
 }
 
 static void
@@ -149,7 +156,7 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 	if (r->effects & (EFFECT_FOLLOW | EFFECT_SPONTANEOUS))
 		rule(ev->kind == EVENT_NOTIFICATION, "the enabled profile changes by what the card says");
 	if (r->effects & (EFFECT_ADD_TARGET | EFFECT_REMOVE_TARGET | EFFECT_REMOVE_LEFT | EFFECT_MOVE_FALLBACK |
-					  EFFECT_SET_EMERGENCY | EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
+					  EFFECT_SET_EMERGENCY | EFFECT_UNSET_EMERGENCY | EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
 		rule(ev->kind == EVENT_POR && ev->por_status == SCP80_POR_OK,
 			 "the EIS changes by an authentic answer alone");
 	if (ev->kind == EVENT_POR_UNAUTHENTICATED)
@@ -168,8 +175,11 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 			 "a counter is moved ahead with commands that may be executed twice, and not for ever");
 	if (r->status == STATUS_EXPIRED && ev->attempts > 0 && op->stage != STAGE_WAITING &&
 		op->function != PROC_AUDIT_EIS && op->function != PROC_CONFIRM_NOTIFICATION)
-		rule(!(r->effects & EFFECT_AUDIT) == repeatable(op->step), "an unknown outcome is asked after, where an audit shows it");
-	rule(!repeatable(r->operation.doubt) || repeatable(op->doubt), "no audit is asked about what it does not show");
+		rule(!(r->effects & EFFECT_AUDIT) == unseen(op->step), "an unknown outcome is asked after, where an audit shows it");
+	if (op->step == STEP_RELAY && op->stage == STAGE_SENDING)
+		rule(!(r->effects & (EFFECT_SEND | EFFECT_RESYNC)) && r->operation.step == STEP_RELAY,
+			 "what is relayed is sealed once");
+	rule(!unseen(r->operation.doubt) || unseen(op->doubt), "no audit is asked about what it does not show");
 	if (r->operation.stage == STAGE_NOTIFICATION && op->stage != STAGE_NOTIFICATION)
 		rule(r->operation.step == STEP_ENABLE || r->operation.step == STEP_DISABLE,
 			 "only a switch is notified");
@@ -504,10 +514,11 @@ TEST_SUITE(procedure_settings)
 	}			settings[] =
 	{
 		{PROC_SET_EMERGENCY_ATTRIBUTE, STEP_SET_EMERGENCY, EFFECT_SET_EMERGENCY, "set emergency"},
+		{PROC_UNSET_EMERGENCY_ATTRIBUTE, STEP_UNSET_EMERGENCY, EFFECT_UNSET_EMERGENCY, "unset emergency"},
 		{PROC_UPDATE_SMSR_ADDRESSING, STEP_ADDRESSING, 0, "addressing"},
 	};
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 	{
 		const char *name = settings[i].name;
 		Operation	op = started(settings[i].function, (ProcedureEvent) {0});
@@ -530,14 +541,64 @@ TEST_SUITE(procedure_settings)
 
 		op = started(settings[i].function, (ProcedureEvent) {0});
 		r = feed(&op, POR(.sw = SW_REFERENCE_NOT_FOUND));
-		ok(i == 0 ? ended(r, STATUS_FAILED, "8.3.1", "3.9") : ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: not found", name);
+		ok(i < 2 ? ended(r, STATUS_FAILED, "8.3.1", "3.9") : ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: not found", name);
 		op = started(settings[i].function, (ProcedureEvent) {0});
 		r = feed(&op, POR(.sw = SW_CONDITIONS));
-		ok(i == 0 ? ended(r, STATUS_FAILED, "8.2.1", "1.2") : ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: refused", name);
+		ok(i < 2 ? ended(r, STATUS_FAILED, "8.2.1", "1.2") : ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: refused", name);
 		op = started(settings[i].function, (ProcedureEvent) {0});
 		r = feed(&op, POR(.por_status = SCP80_CNTR_BLOCKED));
 		ok(ended(r, STATUS_FAILED, "8.4", "4.2"), "%s: the counter is blocked", name);
 	}
+}
+
+TEST_SUITE(procedure_relay)
+{
+	static const uint16_t failures[] = {0, 0x6310, SW_CONDITIONS, SW_POL1, SW_WRONG_DATA, SW_NOT_FOUND, SW_NO_MEMORY, SW_REFERENCE_NOT_FOUND};
+	static const uint16_t successes[] = {SW_OK, 0x6110, 0x9F10};
+	static const uint8_t perhaps[] = {SCP80_CNTR_LOW, SCP80_UNIDENTIFIED_ERROR};
+	Operation	op;
+	ProcedureResult r;
+
+	for (size_t i = 0; i < sizeof(successes) / sizeof(successes[0]); i++)
+	{
+		op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+		is_at(op, STEP_RELAY, STAGE_SENDING, "relay: sent");
+		r = feed(&op, POR(.sw = successes[i]));
+		ok(ended(r, STATUS_SUCCESS, NULL, NULL) && r.effects == (EFFECT_DROP_PACKET | EFFECT_FINISH), "relay: %04X is success", successes[i]);
+	}
+	/* what a word of the ISD-P means is not ours to say */
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+	{
+		op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+		r = feed(&op, POR(.sw = failures[i]));
+		ok(ended(r, STATUS_FAILED, "8.4", "4.2") && r.effects == (EFFECT_DROP_PACKET | EFFECT_FINISH), "relay: %04X is none", failures[i]);
+	}
+	/* on the first sending or later, at any number of resynchronisations that there never are */
+	for (size_t i = 0; i < 2; i++)
+		for (int attempts = 1; attempts < 5; attempts++)
+		{
+			op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+			r = feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = attempts, .por_status = perhaps[i]});
+			ok(op.step == STEP_RELAY && op.stage == STAGE_SENDING && op.doubt == STEP_NONE && r.effects == 0 && r.because != NULL,
+			   "relay: status %02X on sending %d leads to nothing", perhaps[i], attempts);
+			ends(feed(&op, POR(.sw = SW_OK)), STATUS_SUCCESS, NULL, NULL, "relay: and its answer still counts");
+		}
+	op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.por_status = SCP80_TAR_UNKNOWN)), STATUS_FAILED, "8.4", "4.2", "relay: the card has no such ISD-P");
+	op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.por_status = SCP80_INSUFFICIENT_MEMORY)), STATUS_FAILED, "8.1", "4.8", "relay: no memory for the message");
+	op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+	r = feed(&op, PLAIN(EVENT_ASK));
+	ok(r.effects == EFFECT_HASTEN, "relay: asked, the same octets again");
+	r = feed(&op, PLAIN(EVENT_DEADLINE));
+	ok(ended(r, STATUS_EXPIRED, "1.6", "5.3") && r.effects == (EFFECT_DROP_PACKET | EFFECT_FINISH), "relay: no answer, and no audit would tell");
+	op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE});
+	ok(strstr(r.because, "nothing was done") != NULL, "relay: never sent");
+	op = started(PROC_UPDATE_CONNECTIVITY, (ProcedureEvent) {0});
+	ends(feed(&op, (ProcedureEvent) {.kind = EVENT_REFUSED}), STATUS_FAILED, "8.1", "5.1", "relay: the SMSC's no is final before anything left");
+	for (int step = 0; step < PROCEDURE_STEPS; step++)
+		ok(procedure_for_isdp((ProcedureStep) step) == (step == STEP_RELAY), "whom step %d is for", step);
 }
 
 /* a confirmation in doubt, and the audit finds that our counter was behind */

@@ -50,6 +50,55 @@ test_writing(void)
 		  "compact without P3");
 }
 
+/* of somebody else's commands: structure, and nothing more */
+static void
+test_relaying(void)
+{
+	static const struct
+	{
+		const char *commands;
+		SmsrErrorCode code;
+		size_t		offset;
+	}			wrong[] = {
+		{"", SMSR_TRUNCATED, 0},
+		{"22", SMSR_TRUNCATED, 0},
+		{"2204 84E28800 22", SMSR_TRUNCATED, 6},
+		{"2204 84E28800 2205 84E28800", SMSR_TRUNCATED, 6},
+		{"2204 84E28800 86", SMSR_TRUNCATED, 6},
+		{"2280 84E28800 0000", SMSR_BAD_LENGTH, 0},
+		{"2281", SMSR_TRUNCATED, 0},
+		{"8482 01", SMSR_TRUNCATED, 0},
+		{"1F", SMSR_TRUNCATED, 0},
+		{"1FFFFFFF 00", SMSR_UNSUPPORTED, 0},
+	};
+	const SmsrBytes segment = noise(300);
+	SmsrWriter	data = writer(1000);
+	SmsrWriter	w = writer(1000);
+	SmsrError	error;
+
+	succeeds(script_write_relayed(hex("2215 84E2880010000102030405060708090A0B0C0D0E0F"), &w, &error), &error, "one C-APDU");
+	is_hex(smsr_written(&w), "AA17 2215 84E2880010000102030405060708090A0B0C0D0E0F", "unchanged");
+	w.len = 0;
+	/* SCP03t, empty ones too; and a length that is longer than it must be stays so */
+	succeeds(script_write_relayed(hex("840A 01020304050607080910 8500 8681021122 8801FF"), &w, &error), &error, "several");
+	is_hex(smsr_written(&w), "AA16 840A 01020304050607080910 8500 8681021122 8801FF", "unchanged");
+	put_tlv(&data, 0x86, segment.data, segment.len);
+	w.len = 0;
+	succeeds(script_write_relayed(smsr_written(&data), &w, &error), &error, "a long one");
+	ok(w.len == 4 + 4 + 300 && w.data[1] == 0x82 && memcmp(w.data + 4, data.data, data.len) == 0, "unchanged");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+	{
+		w.len = 0;
+		fails(script_write_relayed(hex(wrong[i].commands), &w, &error), &error, wrong[i].code, "command TLV", wrong[i].offset,
+			  wrong[i].commands);
+		ok(w.len == 0, "writes nothing");
+	}
+	w = writer(300);
+	w.len = 3;
+	fails(script_write_relayed(smsr_written(&data), &w, &error), &error, SMSR_TOO_LONG, "script", 0, "a small buffer");
+	ok(w.len == 3, "gets nothing");
+}
+
 static void
 test_writing_response(void)
 {
@@ -204,6 +253,7 @@ test_compact(void)
 TEST_SUITE(script)
 {
 	test_writing();
+	test_relaying();
 	test_writing_response();
 	test_walk();
 	test_lies();

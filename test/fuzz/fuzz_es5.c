@@ -43,6 +43,9 @@ write_command(const Es5Command *c, SmsrWriter *w)
 		case ES5_SET_EMERGENCY_ATTRIBUTE:
 			es5_write_set_emergency(w, &c->aid);
 			return true;
+		case ES5_UNSET_EMERGENCY_ATTRIBUTE:
+			es5_write_unset_emergency(w, &c->aid);
+			return true;
 		case ES5_CONFIRM_NOTIFICATION:
 			es5_write_confirm(w, c->sequence);
 			return true;

@@ -40,7 +40,8 @@ static const uint16_t words[] = {
 
 /* steps that must not be executed twice */
 #define CHANGES	(1u << STEP_CREATE | 1u << STEP_ENABLE | 1u << STEP_DISABLE | 1u << STEP_DELETE | \
-				 1u << STEP_SET_FALLBACK | 1u << STEP_MASTER_DELETE | 1u << STEP_AUTO_DELETE)
+				 1u << STEP_SET_FALLBACK | 1u << STEP_MASTER_DELETE | 1u << STEP_AUTO_DELETE | \
+				 1u << STEP_RELAY)
 
 /* What a gateway, a card and the database may say at this point. */
 static bool
@@ -105,7 +106,7 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 	if (r->effects & (EFFECT_FOLLOW | EFFECT_SPONTANEOUS))
 		property(ev->kind == EVENT_NOTIFICATION);
 	if (r->effects & (EFFECT_ADD_TARGET | EFFECT_REMOVE_TARGET | EFFECT_REMOVE_LEFT | EFFECT_MOVE_FALLBACK |
-					  EFFECT_SET_EMERGENCY | EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
+					  EFFECT_SET_EMERGENCY | EFFECT_UNSET_EMERGENCY | EFFECT_DROP_DELETED | EFFECT_FOLLOW_AUDIT))
 		property(ev->kind == EVENT_POR && ev->por_status == SCP80_POR_OK);
 	if (ev->kind == EVENT_POR_UNAUTHENTICATED)
 		property(same(op, &r->operation) && (r->effects & ~(unsigned) EFFECT_RETRY_LATER) == 0);
@@ -143,7 +144,7 @@ carry_packet(Shell *s, const ProcedureResult *r)
 		property(!s->packet);
 		/* a second time only what the card can not have had */
 		if (s->sent & CHANGES & step)
-			property(s->mended);
+			property(s->mended && step != 1u << STEP_RELAY);
 		s->sent |= step;
 		s->packet = true;
 	}
@@ -194,6 +195,10 @@ judge(const Shell *s, const ProcedureEvent *ev)
 		case PROC_SET_EMERGENCY_ATTRIBUTE:
 			property(s->done & EFFECT_SET_EMERGENCY);
 			break;
+		case PROC_UNSET_EMERGENCY_ATTRIBUTE:
+			property(s->done & EFFECT_UNSET_EMERGENCY);
+			break;
+		case PROC_UPDATE_CONNECTIVITY:
 		case PROC_UPDATE_SMSR_ADDRESSING:
 			/* no audit shows it: only the card's own word will do */
 			property(ev->kind == EVENT_POR && sw_is_success(ev->sw));
@@ -302,6 +307,12 @@ allowed(const LifecycleProfile *p, const LifecycleProfile *enabled, LifecycleEve
 		case ASK_MASTER_DELETE:
 			property(p->state == PROFILE_DISABLED && !p->fallback);
 			break;
+		case ASK_UNSET_EMERGENCY:
+			property(p->emergency && p->state != PROFILE_ENABLED && p->state != PROFILE_ABSENT);
+			break;
+		case ASK_UPDATE_CONNECTIVITY:
+			property(p->state != PROFILE_ABSENT);
+			break;
 		default:
 			break;
 	}
@@ -344,6 +355,10 @@ live(SmsrBytes input)
 				property(v.state == p->state && !p->fallback);
 				for (int i = 0; i < PROFILES; i++)
 					profiles[i].emergency = &profiles[i] == p;
+				break;
+			case ASK_UNSET_EMERGENCY:
+				property(v.state == p->state);
+				p->emergency = false;
 				break;
 			case CARD_ENABLED:
 				/* what is left is disabled, whatever its POL2 */

@@ -95,6 +95,32 @@ answers(SmsrBytes script)
 	free(apdus);
 }
 
+/* What is relayed stands in the script as it came, and is walked as it was made. */
+static void
+relay(SmsrBytes commands)
+{
+	SmsrWriter	w = heap_writer(commands.len + 8);
+	TlvReader	r = tlv_reader(commands);
+	ScriptReader reader;
+	SmsrTlv		tlv;
+	SmsrTlv		again;
+	SmsrError	error;
+
+	if (!script_write_relayed(commands, &w, &error))
+	{
+		explained(error, commands.len);
+		property(w.len == 0);
+		free(w.data);
+		return;
+	}
+	property(script_open(smsr_written(&w), &reader, &error));
+	property(w.len - reader.tlvs.pos == commands.len && memcmp(w.data + reader.tlvs.pos, commands.data, commands.len) == 0);
+	while (script_next(&reader, &tlv, &error))
+		property(tlv_read(&r, "command TLV", &again, &error) && again.tag == tlv.tag && same_bytes(again.value, tlv.value));
+	property(error.code == SMSR_OK && tlv_at_end(&r));
+	free(w.data);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -106,6 +132,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	walk(input);
 	answers(input);
+	relay(input);
 	if (script_read_compact(input, &executed, &sw, &last, &error))
 		property(last.len + 3 == size && executed <= 255);
 	else
