@@ -127,6 +127,7 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 	SmsrAid		module;
 	uint8_t		script[2 * MAX_APDU + 16];
 	SmsrWriter	out = smsr_writer(script, sizeof(script));
+	SmsrBytes	relayed;
 	SmsrError	error = {0};
 
 	if (PG_ARGISNULL(0))
@@ -138,6 +139,7 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown step \"%s\"", name)));
+	/* of what is relayed too: without an ISD-P it would go to the ISD-R */
 	if (step != STEP_AUDIT && step != STEP_CONFIRM && step != STEP_ADDRESSING)
 		isdp = aid_arg(fcinfo, 1, "ISD-P AID", name);
 	switch (step)
@@ -179,6 +181,15 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 		case STEP_SET_EMERGENCY:
 			es5_write_set_emergency(&w[0], &isdp);
 			break;
+		case STEP_UNSET_EMERGENCY:
+			es5_write_unset_emergency(&w[0], &isdp);
+			break;
+		case STEP_RELAY:
+			relayed = octets_argument(fcinfo, "commands", name);
+			out = smsr_writer(palloc(relayed.len + 8), relayed.len + 8);
+			if (!script_write_relayed(relayed, &out, &error))
+				smsr_report(&error, "commands");
+			PG_RETURN_DATUM(bytes_datum(out.data, out.len));
 		case STEP_ADDRESSING:
 			value = operation_argument(fcinfo, "sms_address", name);
 			if (!address_write(value, strlen(value), &address, &error))

@@ -23,6 +23,7 @@
 
 PG_FUNCTION_INFO_V1(smsr_procedure);
 PG_FUNCTION_INFO_V1(smsr_procedure_exclusive);
+PG_FUNCTION_INFO_V1(smsr_packet_target);
 PG_FUNCTION_INFO_V1(smsr_resync_distance);
 PG_FUNCTION_INFO_V1(smsr_lifecycle);
 PG_FUNCTION_INFO_V1(smsr_judge);
@@ -187,6 +188,20 @@ smsr_procedure_exclusive(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(procedure_exclusive(function));
 }
 
+/* The ISD-P, if the step's packet is for it; NULL: it is for the ISD-R. */
+Datum
+smsr_packet_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ProcedureStep step;
+
+	if (!procedure_step_parse(name, &step))
+		bad_name("step", name);
+	if (!procedure_for_isdp(step))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
+}
+
 Datum
 smsr_resync_distance(PG_FUNCTION_ARGS)
 {
@@ -255,7 +270,8 @@ smsr_judge(PG_FUNCTION_ARGS)
 		PG_GETARG_INT64(6) > PG_GETARG_INT64(7))
 		verdict = (LifecycleVerdict) {profile.state, "8.1", "4.8", "the eUICC has not enough memory"};
 	/* SGP.02 has the emergency attribute from v3.2 on */
-	if (event == ASK_SET_EMERGENCY && !version_since(text_arg(fcinfo, 9), 3, 2))
+	if ((event == ASK_SET_EMERGENCY || event == ASK_UNSET_EMERGENCY) &&
+		!version_since(text_arg(fcinfo, 9), 3, 2))
 		verdict = (LifecycleVerdict) {profile.state, "1.6", "4.6", "the eUICC does not support the function"};
 	put_verdict(&verdict, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));

@@ -175,6 +175,7 @@ CREATE TABLE smsr.outbound (
 	smsc_id text,
 	sent_at timestamptz,
 	sd_aid smsr.aid NOT NULL,
+	target_aid smsr.aid,
 	kvn smallint,
 	cntr bigint,
 	script bytea NOT NULL,
@@ -187,6 +188,8 @@ COMMENT ON TABLE smsr.outbound IS 'Command packets under way, one row a packet; 
 COMMENT ON COLUMN smsr.outbound.due_at IS 'When it may next be handed to a gateway: also the end of a lease and the time of a re-transmission';
 COMMENT ON COLUMN smsr.outbound.gateway IS 'Who has it, or had it last; NULL if it was refused or handed back';
 COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';
+COMMENT ON COLUMN smsr.outbound.sd_aid IS 'Whose keys and counter secure it';
+COMMENT ON COLUMN smsr.outbound.target_aid IS 'Whose TAR it carries, and its answer; NULL: that of sd_aid';
 COMMENT ON COLUMN smsr.outbound.script IS 'The secured data: what the packet asks of the card';
 COMMENT ON COLUMN smsr.outbound.cntr IS 'Counter the packet was sealed with; NULL until it is first claimed';
 COMMENT ON COLUMN smsr.outbound.packet IS 'The sealed packet: a re-transmission is these octets again';

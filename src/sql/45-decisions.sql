@@ -29,6 +29,11 @@ CREATE FUNCTION smsr.procedure_exclusive(function text) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.procedure_exclusive(text) IS 'Whether operations of this function run one at a time on an eUICC';
 
+CREATE FUNCTION smsr.packet_target(step text, isdp_aid smsr.aid) RETURNS smsr.aid
+	AS 'MODULE_PATHNAME', 'smsr_packet_target'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.packet_target(text, smsr.aid) IS 'The security domain whose TAR a step''s packet carries: the ISD-P for what is relayed to it, NULL for what is for the ISD-R';
+
 CREATE FUNCTION smsr.resync_distance(resyncs int) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'smsr_resync_distance'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

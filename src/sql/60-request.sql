@@ -97,6 +97,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		approvers name[];
 		approval bigint;
 		concerned smsr.eid[] := eids;
+		longest int;
 	BEGIN
 		IF function IS NULL OR function NOT IN (SELECT smsr.card_functions()) THEN
 			RAISE EXCEPTION 'unknown function "%"', function
@@ -132,10 +133,17 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		-- built once for nothing: what is wrong is said now, not when its turn has come
-		IF n > 0 AND function IN ('master_delete', 'update_smsr_addressing') THEN
-			PERFORM smsr.es5_script(s.step, smsr.isdp_aid(16), NULL, NULL, a, NULL)
+		IF n > 0 AND function IN ('master_delete', 'update_smsr_addressing', 'update_connectivity_parameters') THEN
+			SELECT max(length(smsr.es5_script(s.step, smsr.isdp_aid(16), NULL, NULL, a, NULL))) INTO longest
 				FROM smsr.procedure(function, NULL, 'waiting', NULL, false, false, 'start') s,
 					unnest(coalesce(arguments, '{NULL}')) a;
+			-- as smsr.claim_sms() counts
+			IF smsr.sms_segment_count(longest + 45) > smsr.setting('max_segments')::int THEN
+				RAISE EXCEPTION 'the command takes more short messages than smsr.max_segments'
+					USING ERRCODE = 'invalid_parameter_value',
+						DETAIL = format('Its script of %s octets takes %s, smsr.max_segments is %s.', longest,
+							smsr.sms_segment_count(longest + 45), smsr.setting('max_segments'));
+			END IF;
 		END IF;
 		IF EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN
 			RAISE EXCEPTION 'a call_id stands twice for the same eUICC in one request'
@@ -219,8 +227,8 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			FROM decided d
 			ORDER BY d.n
 		), queued AS (
-			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
-			SELECT d.eid, d.id, d.step, d.isdr_aid,
+			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
+			SELECT d.eid, d.id, d.step, d.isdr_aid, smsr.packet_target(d.step, d.isdp_aid),
 				smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
 					d.arguments, NULL),
 				d.msisdn, d.mno_id,

@@ -227,8 +227,8 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
-		SELECT o.eid, o.id, o.step, e.isdr_aid,
+		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
+		SELECT o.eid, o.id, o.step, e.isdr_aid, smsr.packet_target(o.step, o.isdp_aid),
 			smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
 				e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence),
 			p.msisdn, p.mno_id,
@@ -408,6 +408,9 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				word := CASE WHEN complete THEN x'9000'::int ELSE x'6310'::int END;
 				SELECT a.state, a.fallback INTO card_state, card_fallback
 					FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.isdp_aid;
+			ELSIF op.step = 'relay' AND answer.bad_format <> 0 THEN
+				-- some were not executed, whatever the last that was has answered
+				word := NULL;
 			END IF;
 		END IF;
 
@@ -466,6 +469,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 					PERFORM smsr.give_fallback(p_eid, op.isdp_aid, p_operation);
 				WHEN 'set_emergency' THEN
 					PERFORM smsr.give_emergency(p_eid, op.isdp_aid, p_operation);
+				WHEN 'unset_emergency' THEN
+					PERFORM smsr.give_emergency(p_eid, NULL, p_operation);
 				WHEN 'resync' THEN
 					PERFORM smsr.resync(packet);
 				WHEN 'send' THEN
@@ -492,7 +497,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		IF op.exclusive AND next.status IS NOT NULL THEN
 			PERFORM smsr.start_next(p_eid);
 		END IF;
-		RETURN CASE WHEN next.effects = '{}' AND next.stage = op.stage THEN 'not awaited'
+		RETURN CASE WHEN next.effects = '{}' AND next.stage = op.stage AND next.because IS NULL THEN 'not awaited'
 			ELSE coalesce(heard, next.because, next.status, next.stage) END;
 	END $$;
 COMMENT ON FUNCTION smsr.handle_event(smsr.eid, bigint, text, int, bytea, int, int, smsr.aid)

@@ -46,11 +46,11 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			-- a counter is one per key set: of two new packets to one card, one waits for
 			-- the next claim; not a confirmation, for which the card has a clock running
 			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
-				d.expires_at, d.gateway, d.attempts, d.sd_aid, d.script, k.kvn
+				d.expires_at, d.gateway, d.attempts, d.sd_aid, coalesce(d.target_aid, d.sd_aid) AS target_aid, d.script, k.kvn
 			FROM due d
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
 					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80' AND k.state = 'active'
-						AND k.counter < 1099511627775 AND smsr.aid_tar(k.sd_aid) IS NOT NULL
+						AND k.counter < 1099511627775 AND smsr.aid_tar(coalesce(d.target_aid, d.sd_aid)) IS NOT NULL
 						AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 					ORDER BY k.kvn DESC LIMIT 1) k
 			WHERE d.packet IS NULL
@@ -78,7 +78,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				f.expires_at, f.gateway, f.attempts, f.sd_aid, f.script,
 				0 AS have, k.kvn, k.counter AS cntr,
 				smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
-					smsr.aid_tar(k.sd_aid), k.counter, f.script) AS packet
+					smsr.aid_tar(f.target_aid), k.counter, f.script) AS packet
 		), ready AS (
 			SELECT * FROM counted
 			UNION ALL

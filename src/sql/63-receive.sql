@@ -60,7 +60,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			tried := tried + 1;
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
 				substring((smsr.peek_command(c.packet)).spi FROM 2 FOR 1), packet);
-			IF r.tar IS DISTINCT FROM smsr.aid_tar(c.sd_aid) THEN
+			IF r.tar IS DISTINCT FROM smsr.aid_tar(coalesce(c.target_aid, c.sd_aid)) THEN
 				CONTINUE;
 			ELSIF r.authentic AND r.cntr = c.cntr THEN
 				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);

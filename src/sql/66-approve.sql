@@ -101,8 +101,8 @@ CREATE FUNCTION smsr.start_approved(p_approval bigint) RETURNS void
 			RETURNING o.eid, o.id, o.step, j.isdp_aid, j.isdr_aid, j.isdp_loadfile_aid, j.isdp_module_aid, j.arguments,
 				j.msisdn, j.mno_id, j.expires_at
 		), queued AS (
-			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, script, destination, mno_id, due_at, expires_at)
-			SELECT b.eid, b.id, b.step, b.isdr_aid,
+			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
+			SELECT b.eid, b.id, b.step, b.isdr_aid, smsr.packet_target(b.step, b.isdp_aid),
 				smsr.es5_script(b.step, b.isdp_aid, b.isdp_loadfile_aid, b.isdp_module_aid, b.arguments, NULL),
 				b.msisdn, b.mno_id, CASE WHEN b.msisdn IS NULL THEN 'infinity' ELSE now() END, b.expires_at
 			FROM begun b

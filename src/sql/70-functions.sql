@@ -95,6 +95,26 @@ CREATE FUNCTION smsr.set_emergency_profile_attribute(eid smsr.eid, iccid smsr.ic
 COMMENT ON FUNCTION smsr.set_emergency_profile_attribute(smsr.eid, smsr.iccid, interval, text)
 	IS 'Make a disabled profile the emergency profile, instead of the one that is; for eUICCs of SGP.02 v3.2 and later. Returns the operation''s id';
 
+CREATE FUNCTION smsr.unset_emergency_profile_attribute(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE sql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$ SELECT smsr.request_one('unset_emergency_profile_attribute', eid, iccid, validity, call_id, NULL) $$;
+COMMENT ON FUNCTION smsr.unset_emergency_profile_attribute(smsr.eid, smsr.iccid, interval, text)
+	IS 'Take the emergency attribute from the profile that has it, while it is not enabled; for eUICCs of SGP.02 v3.2 and later. Returns the operation''s id';
+
+-- Made and secured by the SM-DP with keys of the ISD-P's that are not known here.
+CREATE FUNCTION smsr.update_connectivity_parameters(eid smsr.eid, iccid smsr.iccid, parameters bytea,
+		validity interval DEFAULT NULL, call_id text DEFAULT NULL) RETURNS bigint
+	LANGUAGE sql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+		SELECT smsr.request_one('update_connectivity_parameters', eid, iccid, validity, call_id,
+			jsonb_build_object('commands', encode(parameters, 'hex')))
+	$$;
+COMMENT ON FUNCTION smsr.update_connectivity_parameters(smsr.eid, smsr.iccid, bytea, interval, text)
+	IS 'ES3.UpdateConnectivityParameters: hand command TLVs (22, or SCP03t''s 84 to 88) that the SM-DP secured to the profile''s ISD-P, unchanged; response_data of the operation is the answer. Returns the operation''s id';
+
 CREATE FUNCTION smsr.update_smsr_addressing(eid smsr.eid, sms_address text, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE sql VOLATILE SECURITY DEFINER

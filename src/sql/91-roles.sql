@@ -98,7 +98,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 		FROM (VALUES
 			-- of parties: what each is allowed there is smsr.authorise()'s to say
 			('{smsr_tenant,smsr_administrator}'::text[], '{register_eis,request,create_isdp,profile_download_completed,enable_profile,
-				disable_profile,delete_profile,delete_isdp,set_fallback_attribute,set_emergency_profile_attribute,audit_eis,
+				disable_profile,delete_profile,delete_isdp,set_fallback_attribute,set_emergency_profile_attribute,
+				unset_emergency_profile_attribute,update_connectivity_parameters,audit_eis,
 				update_policy_rules,update_subscription_address,update_eis_additional_properties,
 				set_plma,get_plma,set_onc,get_onc,fetch_notices,ack_notices,notice_channel,explain_policy,
 				get_eis,audited_eis,operation_response,eis_at}'::text[]),

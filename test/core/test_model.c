@@ -276,7 +276,7 @@ happen(World *w, ProcedureEvent ev, const Message *from)
 				fault = "a failure of what the ISD-P has done";
 		}
 		else if (r.status == STATUS_SUCCESS &&
-			(w->unconfirmed || w->enabled != (w->function == PROC_ENABLE_PROFILE ? OTHER : FALLBACK)))
+				 (w->unconfirmed || w->enabled != (w->function == PROC_ENABLE_PROFILE ? OTHER : FALLBACK)))
 			fault = "a success of what the card has not done for good";
 	}
 }

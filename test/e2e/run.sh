@@ -149,6 +149,23 @@ all_end 15 'audit'
 is "$(ended "$op")" EXECUTED_SUCCESS 'the card is asked what it has'
 agree 'audit'
 
+# ---- what a card of SGP.02 v4 has, and what is only handed on ----
+
+eid4=$(sql "SELECT eid FROM smsr.euicc ORDER BY eid OFFSET 3 LIMIT 1")
+off=$(sql "SELECT iccid FROM smsr.profile WHERE eid = '$eid4' AND state = 'Disabled'")
+sql "UPDATE smsr.euicc SET remote_provisioning_version = '4.2.0' WHERE eid = '$eid4'"
+op=$(sql "SELECT smsr.set_emergency_profile_attribute('$eid4', '$off')")
+all_end 15 'emergency attribute'
+is "$(ended "$op") $(fleet_ctl card "$eid4" | grep -c 'emergency=yes')" 'EXECUTED_SUCCESS 1' 'the emergency attribute is set'
+op=$(sql "SELECT smsr.unset_emergency_profile_attribute('$eid4', '$off')")
+all_end 15 'no emergency attribute'
+is "$(ended "$op") $(fleet_ctl card "$eid4" | grep -c 'emergency=yes')" 'EXECUTED_SUCCESS 0' 'and taken away'
+op=$(sql "SELECT smsr.update_connectivity_parameters('$eid4', '$off', '\\x220C84E288000701020304050607'::bytea || '\\x220484E20001'::bytea)")
+all_end 15 'connectivity parameters'
+is "$(ended "$op")" EXECUTED_SUCCESS 'connectivity parameters are handed to the ISD-P'
+is "$(sql "SELECT encode(response_data, 'hex') FROM smsr.operation WHERE id = $op")" ab0b8001022302900023029000 'whose answer is kept'
+is "$(fleet_ctl commands "$eid4" | awk '$2 == "relayed" { print $3, $4 }' | tr '\n' ' ')" '000011 9000 000011 9000 ' 'and which executed each of them once'
+
 # ---- refusals and policy ----
 
 op=$(sql "SELECT smsr.enable_profile('89001012012341234012345678901224', '$first')")

@@ -16,7 +16,7 @@
 #define MAX_COMMANDS		32
 #define RESPONSE_ROOM		8192
 
-static const uint8_t isd_r_tar[3] = {0x00, 0x00, 0x01};
+#define ISD_R_TAR			0x000001
 
 void
 card_init(Fleet *fleet, Card *card, uint64_t serial)
@@ -150,7 +150,7 @@ secure_enough(uint8_t spi1)
 
 /* The commands of a script in order until the first error; then AB 80 23. */
 static void
-run_script(Fleet *fleet, Card *card, SmsrBytes script, SmsrWriter *out)
+run_script(Fleet *fleet, Card *card, uint32_t tar, SmsrBytes script, SmsrWriter *out)
 {
 	uint8_t		answers[RESPONSE_ROOM];
 	uint8_t		answer[2048];
@@ -182,7 +182,8 @@ run_script(Fleet *fleet, Card *card, SmsrBytes script, SmsrWriter *out)
 				bad_format = 0x01;	/* unknown tag */
 				break;
 			}
-			sw = card_execute(fleet, card, tlv.value, &data);
+			sw = tar == ISD_R_TAR ? card_execute(fleet, card, tlv.value, &data) :
+				card_relayed(fleet, card, (uint16_t) tar);
 			put_u16(&data, sw);
 			put_tlv(&body, SCRIPT_R_APDU, data.data, data.len);
 			executed++;
@@ -220,13 +221,16 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 	Scp80Command command;
 	SmsrError	error;
 	uint8_t		status = SCP80_POR_OK;
+	uint32_t	tar;
 
 	if (!scp80_peek_command(SCP80_SMS, packet, &header, &error))
 	{
 		fleet->stats.mt_unreadable++;
 		return;
 	}
-	if (memcmp(header.tar, isd_r_tar, sizeof isd_r_tar) != 0)
+	/* an ISD-P has keys of its own, but not of SCP80: the ISD-R's count for it */
+	tar = (uint32_t) (header.tar[0] << 16 | header.tar[1] << 8 | header.tar[2]);
+	if (tar != ISD_R_TAR && (tar > 0xFFFF || card_profile(card, (uint16_t) tar) == NULL))
 	{
 		fleet->stats.unknown_tar++;
 		/* No application, so no keys to protect the answer with. */
@@ -273,7 +277,7 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 	fleet->stats.packets++;
 	if (command.data.len > 0 && (command.data.data[0] == SCRIPT_COMMAND ||
 								 command.data.data[0] == SCRIPT_COMMAND_INDEFINITE))
-		run_script(fleet, card, command.data, &r);
+		run_script(fleet, card, tar, command.data, &r);
 	else
 		fleet->stats.triggers++;	/* of a session over HTTPS: no such bearer here */
 	respond(fleet, card, from, &command.header, status, smsr_written(&r), false);

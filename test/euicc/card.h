@@ -68,11 +68,14 @@ typedef enum Cause
 	CAUSE_ROLL_BACK
 } Cause;
 
+/* In the log: to an ISD-P, so nobody's command but the SM-DP's. */
+#define KIND_RELAYED		0x80
+
 /* One executed command. */
 typedef struct Executed
 {
 	uint64_t	cntr;
-	uint8_t		kind;			/* Es5Kind */
+	uint8_t		kind;			/* Es5Kind, or KIND_RELAYED */
 	uint16_t	tar;			/* of the ISD-P it is about; 0 if none */
 	uint16_t	sw;
 } Executed;
@@ -138,6 +141,8 @@ extern void card_personalize(Fleet *fleet, Card *card, Profile *profile,
 							 unsigned owner, uint64_t msisdn);
 /* Execute one C-APDU under card->cntr: response data to out, returns SW. */
 extern uint16_t card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out);
+/* The same for the ISD-P with this TAR: what it would do is not simulated. */
+extern uint16_t card_relayed(Fleet *fleet, Card *card, uint16_t tar);
 
 /* card.c */
 extern void card_init(Fleet *fleet, Card *card, uint64_t serial);

@@ -38,7 +38,7 @@ const char *const CONTROL_HELP =
 static const char *const kinds[] = {
 	"unknown", "create", "enable", "disable", "delete", "get_status",
 	"get_resources", "master_delete", "set_fallback", "update_addressing", "confirm",
-	"set_emergency"
+	"set_emergency", "unset_emergency"
 };
 static const char *const phases[] = {"idle", "refresh", "attach", "confirm"};
 static const char *const causes[] = {
@@ -151,6 +151,7 @@ list_commands(const Card *card, Text *out)
 		const Executed *e = &card->log[i];
 
 		text_printf(out, "%" PRIu64 "\t%s\t%06X\t%04X\n", e->cntr,
+					e->kind == KIND_RELAYED ? "relayed" :
 					e->kind < sizeof kinds / sizeof kinds[0] ? kinds[e->kind] : "unknown",
 					e->tar, e->sw);
 	}

@@ -226,6 +226,19 @@ set_emergency(Card *card, const Es5Command *command)
 }
 
 static uint16_t
+unset_emergency(Card *card, const Es5Command *command)
+{
+	Profile    *target = find(card, &command->aid);
+
+	if (target == NULL)
+		return SW_REFERENCE_NOT_FOUND;
+	if (!target->emergency || target->lcs == ISDP_ENABLED || switching(card))
+		return SW_CONDITIONS;
+	target->emergency = false;
+	return SW_OK;
+}
+
+static uint16_t
 set_fallback(Card *card, const Es5Command *command)
 {
 	Profile    *target = find(card, &command->aid);
@@ -350,6 +363,8 @@ dispatch(Fleet *fleet, Card *card, const Es5Command *command, uint8_t ins, SmsrW
 			return set_fallback(card, command);
 		case ES5_SET_EMERGENCY_ATTRIBUTE:
 			return set_emergency(card, command);
+		case ES5_UNSET_EMERGENCY_ATTRIBUTE:
+			return unset_emergency(card, command);
 		case ES5_GET_STATUS:
 			return get_status(card, command, out);
 		case ES5_GET_RESOURCES:
@@ -361,6 +376,14 @@ dispatch(Fleet *fleet, Card *card, const Es5Command *command, uint8_t ins, SmsrW
 		default:
 			return unknown_command(ins);
 	}
+}
+
+static void
+add_entry(Card *card, Executed entry)
+{
+	if (card->log_count == card->log_cap)
+		card->log = grow(card->log, &card->log_cap, sizeof(Executed));
+	card->log[card->log_count++] = entry;
 }
 
 /*
@@ -388,15 +411,23 @@ card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 
 		if (last->kind == ES5_GET_STATUS || last->kind == ES5_GET_RESOURCES ||
 			last->kind == ES5_CONFIRM_NOTIFICATION || last->kind == ES5_UPDATE_ADDRESSING ||
-			last->kind == ES5_SET_EMERGENCY_ATTRIBUTE || last->kind == ES5_UNKNOWN)
+			last->kind == ES5_SET_EMERGENCY_ATTRIBUTE || last->kind == ES5_UNSET_EMERGENCY_ATTRIBUTE ||
+			last->kind == KIND_RELAYED || last->kind == ES5_UNKNOWN)
 			continue;
 		if (sw == SW_OK && last->sw == SW_OK && last->kind == entry.kind && last->tar == entry.tar)
 			card->again++;
 		break;
 	}
-	if (card->log_count == card->log_cap)
-		card->log = grow(card->log, &card->log_cap, sizeof(Executed));
-	card->log[card->log_count++] = entry;
+	add_entry(card, entry);
+}
+
+/* SCP03 is not simulated: whatever it is, it is done. */
+uint16_t
+card_relayed(Fleet *fleet, Card *card, uint16_t tar)
+{
+	fleet->stats.commands++;
+	add_entry(card, (Executed) {.cntr = card->cntr, .kind = KIND_RELAYED, .tar = tar, .sw = SW_OK});
+	return SW_OK;
 }
 
 uint16_t

@@ -88,6 +88,9 @@ SELECT o.eid, aid(CASE o.name WHEN 'shared' THEN 32 ELSE 16 END + s.n::int), icc
 	CASE WHEN o.mine AND o.name <> 'shared' THEN 'meter' ELSE 'car' END, s.state
 FROM object o, unnest(ARRAY['Created', 'Disabled', 'Enabled']) WITH ORDINALITY AS s (state, n)
 WHERE o.registered AND (o.name <> 'shared' OR s.state <> 'Enabled');
+-- one of an eUICC's has the emergency attribute
+UPDATE smsr.profile p SET emergency_attribute = true
+FROM object o WHERE o.registered AND o.name <> 'shared' AND p.eid = o.eid AND p.iccid = iccid(o.name, 'Created');
 SELECT smsr.pin_eid_range(eid, eid, '1.3.6.1.4.1.99999.200.99') FROM object WHERE name = 'pinned';
 INSERT INTO smsr.plma (mno_id, m2m_sp_id, profile_type, authorised, notifications) VALUES
 	(party('mno'), party('m2m'), 'meter', '{get_eis,audit_eis,enable_profile,disable_profile,delete_profile,set_fallback_attribute,
@@ -106,8 +109,10 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('delete_profile', 'profile', 'Disabled', 'smsr.delete_profile($1, $2)'),
 	('set_fallback_attribute', 'profile', 'Disabled', 'smsr.set_fallback_attribute($1, $2)'),
 	('set_emergency_profile_attribute', 'profile', 'Disabled', 'smsr.set_emergency_profile_attribute($1, $2)'),
+	('unset_emergency_profile_attribute', 'profile', 'Created', 'smsr.unset_emergency_profile_attribute($1, $2)'),
 	('update_subscription_address', 'profile', 'Disabled', 'smsr.update_subscription_address($1, $2, ''4917'')'),
 	('profile_download_completed', 'maker', 'Created', 'smsr.profile_download_completed($1, $2)'),
+	('update_connectivity_parameters', 'maker', 'Disabled', 'smsr.update_connectivity_parameters($1, $2, ''\x8500'')'),
 	('update_policy_rules', 'rules', 'Disabled', 'smsr.update_policy_rules($1, $2, ''{}'')'),
 	('register_eis', 'maker''s', NULL, 'smsr.register_eis(format(''<EIS><EumId>%s</EumId></EIS>'', $4)::xml)'),
 	('register_eis', 'not the maker''s', NULL, 'smsr.register_eis(''<EIS><EumId>1.3.6.1.4.1.99999.200.98</EumId></EIS>'')'),
@@ -287,8 +292,9 @@ CREATE TABLE cell AS
 	-- what names no eUICC is called once
 	WHERE (o.name = 'own' OR e.call ~ '\$1' AND (o.name <> 'shared' OR e.call ~ '\$2'))
 		AND (o.name = 'own' OR e.rules IN (SELECT r.rules FROM rule r))
-		-- one profile is enabled, and that is not the other's
-		AND NOT (a.name = 'administrator' AND o.name = 'shared' AND e.state = 'Enabled');
+		-- one profile is enabled, and one has the emergency attribute: not the other's
+		AND NOT (a.name = 'administrator' AND o.name = 'shared'
+			AND (e.state = 'Enabled' OR e.function = 'unset_emergency_profile_attribute'));
 
 SELECT CASE WHEN expected = 'may call' OR rules IN ('notices', 'whoever') AND expected = '-'
 		THEN ok(outcome = '-' OR outcome LIKE 'may call%', format('%s: %s may call', call, actor))

@@ -261,6 +261,12 @@ test_create_delete(void)
 	is((uint64_t) do_emergency(0x11), SW_OK, "set emergency attribute");
 	ok(card_profile(card, 0x11)->emergency, "... it has it");
 	is((uint64_t) do_fallback(0x11), SW_CONDITIONS, "fall-back attribute for the emergency profile: 6985");
+	is((uint64_t) do_no_emergency(0x10), SW_CONDITIONS, "unset the emergency attribute of one without: 6985");
+	is((uint64_t) do_no_emergency(0x44), SW_REFERENCE_NOT_FOUND, "... of an unknown one: 6A88");
+	ok(card_profile(card, 0x11)->emergency, "... and it stays where it is");
+	is((uint64_t) do_no_emergency(0x11), SW_OK, "unset the emergency attribute");
+	ok(!card_profile(card, 0x11)->emergency, "... it is gone");
+	is((uint64_t) do_no_emergency(0x11), SW_CONDITIONS, "... once: 6985");
 	card_profile(card, 0x11)->pol1 = POL1_NO_DELETE;
 	is((uint64_t) do_delete(0x11), SW_POL1, "delete against POL1: 69E1");
 	w = apdu();
@@ -445,6 +451,29 @@ test_scripts(void)
 	send_packet(&h, smsr_bytes(cut, sizeof cut), -1);
 	ok(open_por(3, 0x39) && script_read_response(por.data, &response, &error) &&
 	   response.bad_format != 0 && response.executed == 0, "a script cut short: bad format");
+
+	/* For an ISD-P: done, whatever it is, and not by the ISD-R. */
+	begin();
+	c.len = w.len = 0;
+	aid = isdp(0x11);
+	es5_write_enable(&w, &aid);
+	three[0] = three[1] = smsr_written(&w);
+	script_write(three, 2, false, &c, &error);
+	cntr = 1;
+	h = header_of(0x16, 0x39);
+	h.tar[2] = 0x11;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(0, 0x39) && script_read_response(por.data, &response, &error) &&
+	   response.executed == 2 && response.sw == SW_OK && por.tar[2] == 0x11, "relayed to an ISD-P: 9000 each, from its TAR");
+	later(1);
+	is(enabled_tar(), 0x10, "... the ISD-R does nothing");
+	ok(card->log_count == 2 && card->log[1].kind == KIND_RELAYED && card->log[1].tar == 0x11, "... the log has the two");
+	h.cntr = 2;
+	h.tar[2] = 0x12;
+	send_packet(&h, smsr_written(&c), -1);
+	ok(open_por(1, 0x39) && !por.secured && por.status == SCP80_TAR_UNKNOWN, "relayed to an ISD-P that is not there: PoR 09");
+	is(card->cntr, 1, "... and nothing is done");
+	c.len = w.len = 0;
 
 	/* Eight profiles take more than one short message each way. */
 	config.profiles = CARD_PROFILES;

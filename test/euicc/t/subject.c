@@ -257,6 +257,16 @@ do_emergency(uint32_t tar)
 }
 
 int
+do_no_emergency(uint32_t tar)
+{
+	SmsrWriter	w = apdu();
+	SmsrAid		aid = isdp(tar);
+
+	es5_write_unset_emergency(&w, &aid);
+	return run(&w);
+}
+
+int
 do_create(uint32_t tar, uint32_t memory)
 {
 	SmsrWriter	w = apdu();

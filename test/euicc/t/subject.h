@@ -64,6 +64,7 @@ extern int do_disable(uint32_t tar);
 extern int do_delete(uint32_t tar);
 extern int do_fallback(uint32_t tar);
 extern int do_emergency(uint32_t tar);
+extern int do_no_emergency(uint32_t tar);
 extern int do_create(uint32_t tar, uint32_t memory);
 extern int do_confirm(uint16_t sequence);
 extern int do_octets(const void *octets, size_t len);
