@@ -11,7 +11,14 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "core/tlv.h"
+#include "signer.h"
+
 #define ECASD_KVN	116			/* 74h: CASD */
+
+#define GSMA_NAMESPACE	"http://namespaces.gsma.org/esim-messaging/3"
+#define DSIG_NAMESPACE	"http://www.w3.org/2000/09/xmldsig#"
+#define EXCLUSIVE		"http://www.w3.org/2001/10/xml-exc-c14n#"
 
 /* One document: elements, each on a line of its own if it is to be indented. */
 typedef struct Document
@@ -124,25 +131,58 @@ put_key(Document *d, const EisOptions *options, int index, const uint8_t key[KEY
 	close_element(d, "Key");
 }
 
-/* Plausible in shape and size; nothing verifies it. */
+/* CERT.ECASD.ECKA (SGP.02 clause 2.3.2.2), signed by the EUM */
+static size_t
+make_certificate(const FleetConfig *config, uint64_t serial, const uint8_t eid[EID_LEN],
+				 uint8_t *certificate, size_t cap)
+{
+	static const uint8_t head[] = {
+		0x93, 1, 1,				/* serial number */
+		0x42, 9, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x86, 0x8D, 0x1F, 0x01,	/* OID_EUM_OCTETS */
+	};
+	static const uint8_t middle[] = {
+		0x95, 2, 0x00, 0x80,	/* key agreement */
+		0x5F, 0x25, 4, 0x20, 0x24, 0x01, 0x01,
+		0x5F, 0x24, 4, 0x99, 0x99, 0x12, 0x31,
+		0x73, 6 + 2 + SIGNER_KEY_ID_LEN, 0xC0, 1, 1, 0xC1, 1, 1, 0xC9, SIGNER_KEY_ID_LEN,
+	};
+	uint8_t		body[512];
+	uint8_t		private_key[CURVE_PRIVATE_LEN];
+	uint8_t		point[CURVE_POINT_LEN];
+	uint8_t		signature[CURVE_SIGNATURE_LEN];
+	SmsrWriter	w = smsr_writer(body, sizeof body);
+	SmsrWriter	out = smsr_writer(certificate, cap);
+	SmsrBytes	signed_part;
+
+	identity_ecasd_key(config->seed, serial, private_key, point);
+	put_bytes(&w, head, sizeof head);
+	put_tlv(&w, 0x5F20, eid, EID_LEN);
+	put_bytes(&w, middle, sizeof middle);
+	put_bytes(&w, signer_key_id(), SIGNER_KEY_ID_LEN);
+	put_tlv_header(&w, 0x7F49, 2 + sizeof point + 3);
+	put_tlv(&w, 0xB0, point, sizeof point);
+	put_tlv(&w, 0xF0, "", 1);	/* P-256 */
+	signed_part = smsr_written(&w);
+	signer_sign(&signed_part, 1, signature);
+	put_tlv(&w, 0x5F37, signature, sizeof signature);
+	put_tlv(&out, 0x7F21, w.data, w.len);
+	if (w.overflow || out.overflow)
+		abort();
+	return out.len;
+}
+
 static void
 put_certificate(Document *d, const FleetConfig *config, uint64_t serial, const uint8_t eid[EID_LEN])
 {
-	Rng			rng = rng_for(config->seed, RNG_CERTIFICATE, serial, 0);
-	uint8_t		key_and_signature[128];
+	uint8_t		certificate[600];
+	size_t		len = make_certificate(config, serial, eid, certificate, sizeof certificate);
 
-	for (size_t i = 0; i < sizeof key_and_signature; i++)
-		key_and_signature[i] = (uint8_t) rng_next(&rng);
 	open_element(d, "Certificate");
 	leaf_number(d, "Index", 1);
-	leaf(d, "CaId", "2B0601");
+	leaf(d, "CaId", OID_EUM_OCTETS);
 	line(d);
-	text_put(d->out, "<Value>7F2181BE93010142032B06015F2010");
-	text_hex(d->out, eid, EID_LEN);
-	text_put(d->out, "950200805F2504202401015F2404204912317303C001017F4946B04104");
-	text_hex(d->out, key_and_signature, 64);
-	text_put(d->out, "F001005F3740");
-	text_hex(d->out, key_and_signature + 64, 64);
+	text_put(d->out, "<Value>");
+	text_hex(d->out, certificate, len);
 	text_put(d->out, "</Value>");
 	close_element(d, "Certificate");
 }
@@ -188,28 +228,100 @@ put_signed_info(Document *d, const FleetConfig *config, uint64_t serial, const u
 	close_element(d, "EumSignedInfo");
 }
 
-/* A signature in form only: the EUM of a simulated fleet has no certificate. */
+/*
+ * What an element is in exclusive canonical form if it holds neither attributes
+ * nor comments nor empty elements: itself, with the namespace that it inherits.
+ */
 static void
-put_signature(Document *d)
+canonical(const Document *d, size_t start, const char *name, const char *declaration, SmsrBytes pieces[3])
 {
-	open_element(d, "EumSignature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"");
+	size_t		skip = strlen(name) + 1;	/* with its < */
+
+	pieces[0] = smsr_bytes(d->out->data + start, skip);
+	pieces[1] = smsr_bytes(declaration, strlen(declaration));
+	pieces[2] = smsr_bytes(d->out->data + start + skip, d->out->len - start - skip);
+}
+
+/* Where the element that was written last begins */
+static size_t
+find_start(const Document *d, const char *tag, size_t after)
+{
+	const char *found = strstr(d->out->data + after, tag);
+
+	if (found == NULL)
+		abort();
+	return (size_t) (found - d->out->data);
+}
+
+static void
+put_base64(Document *d, const char *name, const uint8_t *octets, size_t len)
+{
+	char		text[128];
+
+	EVP_EncodeBlock((unsigned char *) text, octets, (int) len);
+	leaf(d, name, text);
+}
+
+static void
+put_algorithm(Document *d, const char *name, const char *algorithm)
+{
+	line(d);
+	text_printf(d->out, "<%s Algorithm=\"%s\"></%s>", name, algorithm, name);
+}
+
+/* SignedInfo in canonical form as it stands, but for the namespace */
+static void
+put_signed(Document *d, const SmsrBytes part[3])
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t		digest[EVP_MAX_MD_SIZE];
+	unsigned	len;
+
+	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+		abort();
+	for (int i = 0; i < 3; i++)
+	{
+		if (EVP_DigestUpdate(ctx, part[i].data, part[i].len) != 1)
+			abort();
+	}
+	if (EVP_DigestFinal_ex(ctx, digest, &len) != 1)
+		abort();
+	EVP_MD_CTX_free(ctx);
+
 	open_element(d, "ds:SignedInfo");
-	line(d);
-	text_put(d->out, "<ds:CanonicalizationMethod Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"/>");
-	line(d);
-	text_put(d->out, "<ds:SignatureMethod Algorithm=\"http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256\"/>");
+	put_algorithm(d, "ds:CanonicalizationMethod", EXCLUSIVE);
+	put_algorithm(d, "ds:SignatureMethod", "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256");
 	open_element(d, "ds:Reference");
 	open_element(d, "ds:Transforms");
-	line(d);
-	text_put(d->out, "<ds:Transform Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"/>");
+	put_algorithm(d, "ds:Transform", EXCLUSIVE);
 	close_element(d, "ds:Transforms");
-	line(d);
-	text_put(d->out, "<ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"/>");
-	leaf(d, "ds:DigestValue", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+	put_algorithm(d, "ds:DigestMethod", "http://www.w3.org/2001/04/xmlenc#sha256");
+	put_base64(d, "ds:DigestValue", digest, len);
 	close_element(d, "ds:Reference");
 	close_element(d, "ds:SignedInfo");
-	leaf(d, "ds:SignatureValue",
-		 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==");
+}
+
+/* Detached, over EumSignedInfo, which begins behind "from" and was written last */
+static void
+put_signature(Document *d, size_t from)
+{
+	size_t		start = d->out->len;
+	uint8_t		signature[CURVE_SIGNATURE_LEN];
+	SmsrBytes	pieces[3];
+
+	/* what the pieces point to stays where it is while the signature is written */
+	text_reserve(d->out, 8192);
+	canonical(d, find_start(d, "<EumSignedInfo>", from), "EumSignedInfo", " xmlns=\"" GSMA_NAMESPACE "\"", pieces);
+	open_element(d, "EumSignature xmlns:ds=\"" DSIG_NAMESPACE "\"");
+	put_signed(d, pieces);
+	canonical(d, find_start(d, "<ds:SignedInfo>", start), "ds:SignedInfo", " xmlns:ds=\"" DSIG_NAMESPACE "\"", pieces);
+	signer_sign(pieces, 3, signature);
+	put_base64(d, "ds:SignatureValue", signature, sizeof signature);
+	open_element(d, "ds:KeyInfo");
+	open_element(d, "ds:X509Data");
+	leaf(d, "ds:X509Certificate", signer_certificate());
+	close_element(d, "ds:X509Data");
+	close_element(d, "ds:KeyInfo");
 	close_element(d, "EumSignature");
 }
 
@@ -298,13 +410,14 @@ void
 eis_write(Text *out, const FleetConfig *config, const EisOptions *options, uint64_t serial)
 {
 	Document	d = {out, options->format == EIS_SINGLE, 0};
+	size_t		start = out->len;
 	uint8_t		eid[EID_LEN];
 
 	identity_eid(config->seed, serial, eid);
 	text_put(out, "<?xml version=\"1.0\"?>");
-	open_element(&d, "Eis xmlns=\"http://namespaces.gsma.org/esim-messaging/3\"");
+	open_element(&d, "Eis xmlns=\"" GSMA_NAMESPACE "\"");
 	put_signed_info(&d, config, serial, eid);
-	put_signature(&d);
+	put_signature(&d, start);
 	leaf_number(&d, "RemainingMemory", CARD_MEMORY - config->profiles * PROFILE_MEMORY);
 	leaf_number(&d, "AvailableMemoryForProfiles", CARD_MEMORY);
 	leaf(&d, "Smsr-id", OID_SMSR);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "signer.h"
 
 static void
 pack(const char *digits, uint8_t *out, size_t octets)
@@ -60,6 +61,16 @@ identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY_LEN])
 			abort();
 		memcpy(keys[i], digest, KEY_LEN);
 	}
+}
+
+void
+identity_ecasd_key(uint64_t seed, uint64_t serial, uint8_t private_key[CURVE_PRIVATE_LEN],
+				   uint8_t point[CURVE_POINT_LEN])
+{
+	char		text[96];
+
+	snprintf(text, sizeof text, "smsr-fleet ECASD %" PRIu64 " %" PRIu64, seed, serial);
+	signer_key(text, private_key, point);
 }
 
 void

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/curve.h"
 #include "core/eid.h"
 #include "core/iccid.h"
 
@@ -23,6 +24,7 @@
 #define MAX_SERIAL		99999999
 
 #define OID_EUM			"1.3.6.1.4.1.99999.1"
+#define OID_EUM_OCTETS	"2B06010401868D1F01"	/* the same in DER, without tag and length */
 #define OID_SMDP		"1.3.6.1.4.1.99999.2"
 #define OID_OPERATOR	"1.3.6.1.4.1.99999.%u"	/* 3 for the first operator */
 #define OID_SMSR		"1.3.6.1.4.1.99999.9"
@@ -31,6 +33,9 @@
 extern void identity_eid(uint64_t seed, uint64_t serial, uint8_t eid[EID_LEN]);
 extern bool identity_serial(uint64_t seed, const uint8_t eid[EID_LEN], uint64_t *serial);
 extern void identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY_LEN]);
+/* The ECASD's key pair on P-256, for key establishment */
+extern void identity_ecasd_key(uint64_t seed, uint64_t serial, uint8_t private_key[CURVE_PRIVATE_LEN],
+							   uint8_t point[CURVE_POINT_LEN]);
 extern void identity_iccid(uint64_t seed, uint64_t serial, uint16_t tar, uint8_t iccid[ICCID_LEN]);
 
 /* 49, eight digits of the serial number, five of the TAR counted from 000010 */

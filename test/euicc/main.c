@@ -13,6 +13,7 @@
 
 #include "control.h"
 #include "options.h"
+#include "signer.h"
 #include "store.h"
 
 #define READ_LIMIT	(1u << 20)	/* answers that nobody takes: read no more requests */
@@ -268,12 +269,32 @@ run(int argc, char **argv)
 	return result;
 }
 
+/* The standard output, or the file that was named; NULL: it can not be opened. */
+static FILE *
+open_output(const Options *options)
+{
+	FILE	   *out = options->output != NULL ? fopen(options->output, "w") : stdout;
+
+	if (out == NULL)
+		fprintf(stderr, "smsr-fleet: %s: %s\n", options->output, strerror(errno));
+	return out;
+}
+
+static int
+close_output(FILE *out, bool ok)
+{
+	if (out != stdout)
+		ok = fclose(out) == 0 && ok;
+	if (!ok)
+		fprintf(stderr, "smsr-fleet: the output could not be written: %s\n", strerror(errno));
+	return ok ? 0 : 1;
+}
+
 static int
 eis(int argc, char **argv)
 {
 	Options		options;
-	FILE	   *out = stdout;
-	bool		ok;
+	FILE	   *out;
 
 	if (!options_read(&options, FOR_EIS, argc, argv))
 		return 2;
@@ -283,17 +304,29 @@ eis(int argc, char **argv)
 		options_help(FOR_EIS);
 		return 0;
 	}
-	if (options.output != NULL && (out = fopen(options.output, "w")) == NULL)
-	{
-		fprintf(stderr, "smsr-fleet: %s: %s\n", options.output, strerror(errno));
+	if ((out = open_output(&options)) == NULL)
 		return 1;
+	return close_output(out, eis_write_all(out, &options.fleet, &options.eis));
+}
+
+static int
+ci(int argc, char **argv)
+{
+	Options		options;
+	FILE	   *out;
+
+	if (!options_read(&options, FOR_CI, argc, argv))
+		return 2;
+	if (options.help)
+	{
+		printf("smsr-fleet ci [OPTION ...]: the certificate of the CI above the EUM that signs\n"
+			   "the EIS of every simulated fleet, for smsr.trust_ci()\n\n");
+		options_help(FOR_CI);
+		return 0;
 	}
-	ok = eis_write_all(out, &options.fleet, &options.eis);
-	if (out != stdout)
-		ok = fclose(out) == 0 && ok;
-	if (!ok)
-		fprintf(stderr, "smsr-fleet: the EIS could not be written: %s\n", strerror(errno));
-	return ok ? 0 : 1;
+	if ((out = open_output(&options)) == NULL)
+		return 1;
+	return close_output(out, signer_write_ci(out));
 }
 
 static int
@@ -354,6 +387,7 @@ usage(void)
 	fputs("smsr-fleet: an SMSC (SMPP 3.4) with simulated eUICCs behind it\n\n"
 		  "  smsr-fleet [run] [OPTION ...]    simulate until SIGTERM or \"quit\"\n"
 		  "  smsr-fleet eis [OPTION ...]      write the cards' EIS documents\n"
+		  "  smsr-fleet ci [OPTION ...]       print the certificate that their signatures lead to\n"
 		  "  smsr-fleet msisdn [OPTION ...]   print the numbers of profiles\n"
 		  "  smsr-fleet ctl WHERE COMMAND     ask or tell a running fleet\n\n"
 		  "Each of them explains itself with --help.\n", stdout);
@@ -366,6 +400,8 @@ main(int argc, char **argv)
 		return run(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "eis") == 0)
 		return eis(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "ci") == 0)
+		return ci(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "msisdn") == 0)
 		return msisdn(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)

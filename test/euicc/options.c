@@ -68,10 +68,10 @@ static const Option table[] = {
 	{"wrap", "MODE", OPT_WRAP, FOR_EIS, "none, or aes-kw (RFC 3394)"},
 	{"transport-key-file", "FILE", OPT_TRANSPORT_KEY_FILE, FOR_EIS, "32, 48 or 64 hexadecimal digits, for --wrap aes-kw"},
 	{"pol2", "K:ACTION/QUALIFICATION", OPT_POL2, FOR_EIS, "a rule of profile K (1, 2 ...), e.g. 2:DISABLE/Auto-Delete"},
-	{"output", "FILE", OPT_OUTPUT, FOR_EIS, "write here instead of to the standard output"},
+	{"output", "FILE", OPT_OUTPUT, FOR_EIS | FOR_CI, "write here instead of to the standard output"},
 	{"card", "N", OPT_CARD, FOR_EIS | FOR_MSISDN, "only this card"},
 	{"tar", "HEX", OPT_TAR, FOR_MSISDN, "only this ISD-P, e.g. 000012"},
-	{"help", NULL, OPT_HELP, ALL, "this text"},
+	{"help", NULL, OPT_HELP, ALL | FOR_CI, "this text"},
 };
 
 #define OPTIONS		(sizeof table / sizeof table[0])

@@ -12,6 +12,7 @@
 #define FOR_RUN		1
 #define FOR_EIS		2
 #define FOR_MSISDN	4
+#define FOR_CI		8
 
 typedef struct SmscOption
 {

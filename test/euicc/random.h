@@ -27,8 +27,7 @@ typedef enum RngUse
 	RNG_OFF,
 	RNG_FALLBACK,
 	RNG_REACHABLE,
-	RNG_ATTACH,
-	RNG_CERTIFICATE
+	RNG_ATTACH
 } RngUse;
 
 extern Rng	rng_for(uint64_t seed, RngUse use, uint64_t a, uint64_t b);

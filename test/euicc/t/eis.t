@@ -13,6 +13,14 @@ my $eis = "$Fleet::program eis";
 
 sub lines { my ($options) = @_; return split /^/, qx($eis $options); }
 
+# ECDSA has a random number in it: no two signatures are the same, nor what is
+# signed over one of them
+sub unsigned
+{
+	return map { s{(<(?:ds:DigestValue|ds:SignatureValue|ds:X509Certificate)>)[^<]*}{$1}gr =~
+		s{(<Value>7F21\w+?5F3740)\w*}{$1}r } @_;
+}
+
 # AES of one block by the openssl program: not the code that wrote the document
 sub aes
 {
@@ -27,10 +35,11 @@ my @lines = lines('--seed 5 --cards 20');
 is scalar @lines, 20, 'a line a card';
 is scalar(grep { /^<\?xml version="1.0"\?><Eis xmlns="http:\/\/namespaces.gsma.org\/esim-messaging\/3">.*<\/Eis>\n$/ } @lines),
 	20, '... each a document of namespace /3';
-is_deeply [ lines('--seed 5 --cards 20') ], \@lines, 'the same seed, the same documents';
-is_deeply [ lines('--seed 5 --first 11 --cards 10') ], [ @lines[ 10 .. 19 ] ], '--first begins elsewhere';
-is_deeply [ lines('--seed 5 --card 3') ], [ $lines[2] ], '--card picks one';
-is_deeply [ lines('--seed 5 --cards 20 --format copy') ], \@lines, 'COPY needs no escapes here';
+my @unsigned = unsigned(@lines);
+is_deeply [ unsigned(lines('--seed 5 --cards 20')) ], \@unsigned, 'the same seed, the same documents but for their signatures';
+is_deeply [ unsigned(lines('--seed 5 --first 11 --cards 10')) ], [ @unsigned[ 10 .. 19 ] ], '--first begins elsewhere';
+is_deeply [ unsigned(lines('--seed 5 --card 3')) ], [ $unsigned[2] ], '--card picks one';
+is_deeply [ unsigned(lines('--seed 5 --cards 20 --format copy')) ], \@unsigned, 'COPY needs no escapes here';
 
 SKIP:
 {
@@ -42,9 +51,11 @@ SKIP:
 		print $pipe $document;
 		ok close $pipe, 'xmllint reads it';
 	}
-	# The same elements in the same order as the example documents of the project.
+	# The same elements in the same order as the example documents of the project,
+	# which have no certificates with their signatures.
 	my $names = sub {
 		my ($xml) = @_;
+		$xml =~ s{<ds:KeyInfo>.*</ds:KeyInfo>}{}s;
 		my @names = $xml =~ /<([A-Za-z][\w:-]*)/g;
 		return join ' ', @names;
 	};
