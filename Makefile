@@ -46,6 +46,8 @@ PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server) \
 	$(shell xml2-config --cflags 2>/dev/null || pkg-config --cflags libxml-2.0) \
 	$(shell pkg-config --cflags p11-kit-1)
+# Only xmldsig.c: they define more than their own names
+XMLSEC_CPPFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags xmlsec1-openssl))
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wshadow \
 	-Wno-unused-parameter -Werror=implicit-function-declaration
 # clang complains about what the server, built by gcc, says in gcc's words
@@ -53,7 +55,7 @@ ifneq (,$(findstring clang,$(CC)))
 PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 	-Wno-ignored-attributes
 endif
-SHLIB_LINK = -lcrypto -lxml2
+SHLIB_LINK = -lxmlsec1-openssl -lxmlsec1 -lcrypto -lxml2
 
 # Not -fvisibility=hidden for all: in PostgreSQL 15 PG_FUNCTION_INFO_V1 does not
 # mark a function for export
@@ -73,6 +75,8 @@ endif
 
 # Names of core are short, and nobody outside needs them
 src/core/%.o: override CFLAGS += -fvisibility=hidden
+
+src/pg/xmldsig.o: override CPPFLAGS += $(XMLSEC_CPPFLAGS)
 
 src/pg/smsr.o: override CPPFLAGS += -DSMSR_VERSION=\"$(EXTVERSION)\"
 src/pg/smsr.o: smsr.control

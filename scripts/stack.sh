@@ -26,8 +26,9 @@ stack_database() {
 	make_kek
 	cluster_start "smsr.kek_file = '$work/kek'" "$@"
 	as_owner sh -c "umask 077; od -An -vtx1 -N16 /dev/urandom | tr -d ' \n' >'$work/transport.key'"
-	psql -XAtq -v ON_ERROR_STOP=1 >/dev/null <<-SQL
+	psql -XAtq -v ON_ERROR_STOP=1 -v ci="$("$fleet" ci)" >/dev/null <<-SQL
 		CREATE EXTENSION smsr;
+		SELECT smsr.trust_ci(convert_to(:'ci', 'UTF8'), 'simulated fleet');
 		SELECT smsr.create_storage_key();
 		SELECT smsr.import_transport_key_file('$stack_eum', 'aes-kw', '$work/transport.key');
 		INSERT INTO smsr.party (oid, kind, name) VALUES

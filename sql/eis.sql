@@ -1,6 +1,8 @@
 -- EIS documents: what they become, and what is refused.
 SET client_min_messages = warning;
 LOAD 'smsr';
+-- what signatures are worth: eum_signature.sql
+SET smsr.eum_signature = 'unchecked';
 \set SHOW_CONTEXT never
 \pset null '(null)'
 

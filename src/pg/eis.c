@@ -9,6 +9,7 @@
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/iccid.h"
 #include "core/lifecycle.h"
@@ -16,6 +17,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "pg/eis.h"
+#include "pg/eum_signature.h"
 #include "pg/guc.h"
 #include "pg/types.h"
 #include "utils/array.h"
@@ -50,6 +52,7 @@ typedef struct Shapes
 } Shapes;
 
 PG_FUNCTION_INFO_V1(smsr_read_eis);
+PG_FUNCTION_INFO_V1(smsr_read_signed);
 PG_FUNCTION_INFO_V1(smsr_blank_eis);
 
 /* ---- the signed part ---- */
@@ -157,6 +160,16 @@ read_signed_info(EisReader *r, xmlNodePtr node, EisRow *row)
 /* ---- what else it holds ---- */
 
 static Datum
+octets_datum(const uint8 *octets, int len)
+{
+	bytea	   *value = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(value, VARHDRSZ + len);
+	memcpy(VARDATA(value), octets, len);
+	return PointerGetDatum(value);
+}
+
+static Datum
 part_text(EisReader *r, const EisPart *part)
 {
 	int			len = (int) (part->end - part->start);
@@ -166,10 +179,14 @@ part_text(EisReader *r, const EisPart *part)
 	return CStringGetTextDatum(text);
 }
 
-/* The very octets, with the declarations that they need to mean anything. */
+/*
+ * The very octets, with the declarations that they need to mean anything, and
+ * what proves them.
+ */
 static Datum
-read_parts(EisReader *r, xmlNodePtr signed_info, const Shape *shape)
+read_parts(EisReader *r, xmlNodePtr signed_info, SmsrEumSignature policy, const Shape *shape)
 {
+	const EumCertificate *eum;
 	EisRow		row = eis_row(shape->desc);
 	xmlNodePtr	signature = eis_find(r, r->root, "EumSignature");
 	const EisPart *part = eis_part(r, signed_info);
@@ -185,6 +202,14 @@ read_parts(EisReader *r, xmlNodePtr signed_info, const Shape *shape)
 		if (part == NULL)
 			return (Datum) 0;
 		eis_set(&row, "signature", part_text(r, part));
+	}
+	if (!eum_signature_verify(r, signed_info, policy, &eum))
+		return (Datum) 0;
+	if (eum != NULL)
+	{
+		eis_set(&row, "verified_at", TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+		eis_set_text(&row, "verified_by", eum->ci);
+		eis_set(&row, "eum_certificate", octets_datum(eum->fingerprint, FINGERPRINT_LEN));
 	}
 	return eis_row_datum(&row);
 }
@@ -498,7 +523,7 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	(void) eis_read_oid(r, eis_find(r, r->root, "Smsr-id"), &smsr_id);
 	eis_set_text(&euicc, "smsr_id", smsr_smsr_id);
 
-	part = read_parts(r, signed_info, &shapes->part);
+	part = read_parts(r, signed_info, smsr_eum_signature, &shapes->part);
 	ecasd = eis_need(r, signed_info, "Ecasd");
 	isdr = eis_need(r, r->root, "Isd-r");
 	if (!eis_ok(r))
@@ -534,6 +559,25 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	eis_set(reading, "profiles", array_of(profiles, &shapes->profile));
 	eis_set(reading, "keysets", array_of(keysets, &shapes->keyset));
 	eis_set(reading, "records", array_of(records, &shapes->record));
+}
+
+/* What was signed alone, whatever smsr.eum_signature says. */
+static void
+read_signed_document(EisReader *r, const Shapes *shapes, EisRow *reading)
+{
+	EisRow		euicc = eis_row(shapes->euicc.desc);
+	xmlNodePtr	signed_info;
+	Datum		part;
+
+	if (!eis_parse(r))
+		return;
+	signed_info = eis_need(r, r->root, "EumSignedInfo");
+	read_signed_info(r, signed_info, &euicc);
+	if (!eis_ok(r))
+		return;
+	part = read_parts(r, signed_info, SMSR_EUM_SIGNATURE_REQUIRE, &shapes->part);
+	if (eis_ok(r))
+		eis_set(reading, "part", part);
 }
 
 static Shape
@@ -577,11 +621,12 @@ find_shapes(FunctionCallInfo fcinfo)
 
 /* The tree is libxml2's: no error may leave it behind. */
 static void
-read_and_free(EisReader *r, const Shapes *shapes, EisRow *reading)
+read_and_free(EisReader *r, const Shapes *shapes, EisRow *reading,
+			  void (*read) (EisReader *, const Shapes *, EisRow *))
 {
 	PG_TRY();
 	{
-		read_document(r, shapes, reading);
+		read(r, shapes, reading);
 	}
 	PG_CATCH();
 	{
@@ -590,6 +635,29 @@ read_and_free(EisReader *r, const Shapes *shapes, EisRow *reading)
 	}
 	PG_END_TRY();
 	eis_free(r);
+}
+
+static void
+set_octets(EisReader *r, char *octets)
+{
+	/* in a database without an encoding libxml2 sees whether it is UTF-8 */
+	r->octets = GetDatabaseEncoding() == PG_SQL_ASCII ? octets :
+		pg_server_to_any(octets, strlen(octets), PG_UTF8);
+	r->len = strlen(r->octets);
+}
+
+static Datum
+reading_datum(EisReader *r, EisRow reading)
+{
+	eis_set_text(&reading, "eid", r->eid_text);
+	if (!eis_ok(r))
+	{
+		eis_set_text(&reading, "element", r->reject.element);
+		eis_set_text(&reading, "reason", r->reject.reason);
+		eis_set_text(&reading, "subject_code", r->reject.subject_code);
+		eis_set_text(&reading, "reason_code", r->reject.reason_code);
+	}
+	return eis_row_datum(&reading);
 }
 
 Datum
@@ -604,24 +672,23 @@ smsr_read_eis(PG_FUNCTION_ARGS)
 		eis_reject(r, NULL, SUBJECT_EIS, REASON_TOO_LONG, "document has more than %d octets", EIS_MAX_LEN);
 	else
 	{
-		char	   *octets = TextDatumGetCString(document);
-
-		/* in a database without an encoding libxml2 sees whether it is UTF-8 */
-		r->octets = GetDatabaseEncoding() == PG_SQL_ASCII ? octets :
-			pg_server_to_any(octets, strlen(octets), PG_UTF8);
-		r->len = strlen(r->octets);
-		read_and_free(r, shapes, &reading);
+		set_octets(r, TextDatumGetCString(document));
+		read_and_free(r, shapes, &reading, read_document);
 	}
+	return reading_datum(r, reading);
+}
 
-	eis_set_text(&reading, "eid", r->eid_text);
-	if (!eis_ok(r))
-	{
-		eis_set_text(&reading, "element", r->reject.element);
-		eis_set_text(&reading, "reason", r->reject.reason);
-		eis_set_text(&reading, "subject_code", r->reject.subject_code);
-		eis_set_text(&reading, "reason_code", r->reject.reason_code);
-	}
-	PG_RETURN_DATUM(eis_row_datum(&reading));
+/* The same of what is kept of a document, to verify it again. */
+Datum
+smsr_read_signed(PG_FUNCTION_ARGS)
+{
+	const Shapes *shapes = find_shapes(fcinfo);
+	EisRow		reading = eis_row(shapes->reading);
+	EisReader  *r = palloc0(sizeof(EisReader));
+
+	set_octets(r, eis_signed_document(PG_GETARG_HEAPTUPLEHEADER(0)));
+	read_and_free(r, shapes, &reading, read_signed_document);
+	return reading_datum(r, reading);
 }
 
 /* What is kept of a rejected document: no key, and of garbage not much. */

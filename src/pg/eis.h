@@ -11,6 +11,7 @@
 
 #include <libxml/tree.h>
 
+#include "access/htup.h"
 #include "access/tupdesc.h"
 #include "core/aid.h"
 #include "core/eid.h"
@@ -26,6 +27,7 @@
 #define SUBJECT_REQUESTER	"1.1"
 #define SUBJECT_EID			"8.1.1"
 #define SUBJECT_ISD_R		"8.4"
+#define SUBJECT_ECASD		"8.5.2"	/* its certificate; the EUM's signature, too */
 #define SUBJECT_EIS			"8.6"
 #define REASON_INVALID		"2.1"
 #define REASON_MISSING		"2.2"
@@ -33,6 +35,7 @@
 #define REASON_TOO_LONG		"3.2"
 #define REASON_UNKNOWN		"3.9"
 #define REASON_NOT_VERIFIED "6.1"
+#define REASON_EXPIRED		"6.3"
 
 typedef struct EisReject
 {
@@ -134,6 +137,9 @@ extern Datum eis_row_datum(const EisRow *row);
 /* eis_keys.c: the key sets of the ISD-R, sealed; rows of smsr.keyset */
 extern List *eis_read_keysets(EisReader *r, xmlNodePtr isdr, const SmsrAid *isdr_aid,
 							  Datum isdr_aid_datum, TupleDesc desc);
+
+/* eis_write.c: a row of smsr.euicc_signed as a document */
+extern char *eis_signed_document(HeapTupleHeader part);
 
 /* eis_blank.c: a copy of a document of which no key value can be read */
 extern text *eis_blank(const char *document, size_t len);

@@ -389,15 +389,15 @@ put_properties(EisWriter *w, HeapTupleHeader eis)
 
 /* ---- the document ---- */
 
-/* The prefix that the declarations bind to /3, with its colon; NULL: none. */
+/* The prefix that the declarations bind to a namespace, with its colon; NULL: none. */
 static char *
-bound_prefix(const char *namespaces)
+bound_prefix(const char *namespaces, const char *name)
 {
-	const char *uri = strstr(namespaces, "=\"" EIS_NAMESPACE_3 "\"");
+	const char *uri = strstr(namespaces, psprintf("=\"%s\"", name));
 	const char *start;
 
 	if (uri == NULL)
-		uri = strstr(namespaces, "='" EIS_NAMESPACE_3 "'");
+		uri = strstr(namespaces, psprintf("='%s'", name));
 	if (uri == NULL)
 		return NULL;
 	for (start = uri; start > namespaces && start[-1] != ' ' && start[-1] != ':'; start--)
@@ -410,7 +410,7 @@ bound_prefix(const char *namespaces)
 static void
 open_root(EisWriter *w, const char *namespaces)
 {
-	const char *prefix = bound_prefix(namespaces);
+	const char *prefix = bound_prefix(namespaces, EIS_NAMESPACE_3);
 	const char *declaration = "";
 
 	if (prefix == NULL && namespaces[0] == '\0')
@@ -478,6 +478,31 @@ get_row(HeapTupleHeader eis, const char *column)
 	Datum		value = GetAttributeByName(eis, column, &isnull);
 
 	return isnull ? NULL : DatumGetHeapTupleHeader(value);
+}
+
+/*
+ * A document of what was signed and nothing more, its root in the namespace
+ * that it had: what is verified again must mean what it meant.
+ */
+char *
+eis_signed_document(HeapTupleHeader part)
+{
+	EisWriter	w = {.prefix = NULL};
+	bool		isnull;
+	Datum		value = GetAttributeByName(part, "namespaces", &isnull);
+	char	   *namespaces = isnull ? "" : TextDatumGetCString(value);
+
+	w.prefix = bound_prefix(namespaces, EIS_NAMESPACE_3);
+	if (w.prefix == NULL)
+		w.prefix = bound_prefix(namespaces, EIS_NAMESPACE_1);
+	if (w.prefix == NULL)
+		w.prefix = "";
+	initStringInfo(&w.out);
+	appendStringInfo(&w.out, "<%sEis%s>", w.prefix, namespaces);
+	put_verbatim(&w, part, "signed_info");
+	put_verbatim(&w, part, "signature");
+	appendStringInfo(&w.out, "</%sEis>", w.prefix);
+	return w.out.data;
 }
 
 Datum

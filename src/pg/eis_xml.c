@@ -157,9 +157,12 @@ eis_parse(EisReader *r)
 	ctxt->sax->internalSubset = on_doctype;
 	ctxt->sax->serror = on_error;
 
-	/* text in a database has one encoding, whatever its XML declaration says */
+	/*
+	 * Text in a database has one encoding, whatever its XML declaration says.
+	 * Blanks stay: they are part of what is signed.
+	 */
 	r->document = xmlCtxtReadMemory(ctxt, r->octets, (int) r->len, NULL, NULL,
-									XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA |
+									XML_PARSE_NONET | XML_PARSE_NOCDATA |
 									XML_PARSE_IGNORE_ENC);
 	well_formed = r->document != NULL && ctxt->wellFormed && ctxt->nsWellFormed;
 	xmlFreeParserCtxt(ctxt);

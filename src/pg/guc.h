@@ -16,6 +16,8 @@ typedef enum SmsrDeleteEnabled
 
 typedef enum SmsrEumSignature
 {
+	SMSR_EUM_SIGNATURE_REQUIRE,
+	SMSR_EUM_SIGNATURE_VERIFY_IF_PRESENT,
 	SMSR_EUM_SIGNATURE_UNCHECKED
 } SmsrEumSignature;
 

@@ -96,13 +96,14 @@ static const struct config_enum_entry delete_enabled_options[] = {
 };
 
 /*
- * smsr.eum_signature: what becomes of the EUM's signature of an EIS.  It is
- * kept but not verified yet; the parameter says so to whoever asks, and gets
- * stricter values together with verification.
+ * smsr.eum_signature: whether an EIS must prove that its EUM made it.  Without
+ * proof nobody knows that a key set is that of the eUICC it names.
  */
-int			smsr_eum_signature = SMSR_EUM_SIGNATURE_UNCHECKED;
+int			smsr_eum_signature = SMSR_EUM_SIGNATURE_REQUIRE;
 
 static const struct config_enum_entry eum_signature_options[] = {
+	{"require", SMSR_EUM_SIGNATURE_REQUIRE, false},
+	{"verify_if_present", SMSR_EUM_SIGNATURE_VERIFY_IF_PRESENT, false},
 	{"unchecked", SMSR_EUM_SIGNATURE_UNCHECKED, false},
 	{NULL, 0, false}
 };
@@ -244,9 +245,9 @@ _PG_init(void)
 							 delete_enabled_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("smsr.eum_signature",
-							 "What becomes of the EUM's signature of an EIS.",
-							 "In this version it is kept and not verified.",
-							 &smsr_eum_signature, SMSR_EUM_SIGNATURE_UNCHECKED,
+							 "Whether an EIS must be signed by its EUM.",
+							 "Signed means: to a trusted CI, the ECASD's certificate included.",
+							 &smsr_eum_signature, SMSR_EUM_SIGNATURE_REQUIRE,
 							 eum_signature_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 

@@ -43,10 +43,18 @@ CREATE TABLE smsr.euicc_signed (
 	eid smsr.eid PRIMARY KEY REFERENCES smsr.euicc ON DELETE CASCADE,
 	signed_info text NOT NULL,
 	signature text,
-	namespaces text NOT NULL DEFAULT ''
+	namespaces text NOT NULL DEFAULT '',
+	verified_at timestamptz,
+	verified_by text,
+	eum_certificate bytea CHECK (length(eum_certificate) = 32),
+	CHECK ((verified_at IS NULL) = (verified_by IS NULL)),
+	CHECK ((verified_at IS NULL) = (eum_certificate IS NULL))
 ) WITH (toast_tuple_target = 128);
 COMMENT ON TABLE smsr.euicc_signed IS 'The part of the EIS that the EUM signed, in the very octets that were received (SGP.02 Annex E)';
 COMMENT ON COLUMN smsr.euicc_signed.namespaces IS 'Namespace declarations of the document''s root element, which both parts inherit';
+COMMENT ON COLUMN smsr.euicc_signed.verified_at IS 'When signature, chain and ECASD certificate were verified; NULL: they were not (smsr.eum_signature)';
+COMMENT ON COLUMN smsr.euicc_signed.verified_by IS 'Subject and serial number of the CI that the chain ended at';
+COMMENT ON COLUMN smsr.euicc_signed.eum_certificate IS 'SHA-256 of the EUM''s certificate whose key the signature is by';
 
 CREATE TABLE smsr.euicc_security_domain (
 	eid smsr.eid NOT NULL REFERENCES smsr.euicc ON DELETE CASCADE,

@@ -55,9 +55,11 @@ AS $$
 		FROM reading AS r JOIN new_euicc AS n ON n.eid = (r.euicc).eid
 		WHERE r.reason IS NULL AND r.occurrence = 1
 	), new_part AS (
-		INSERT INTO smsr.euicc_signed (eid, signed_info, signature, namespaces)
-			SELECT (r.part).eid, (r.part).signed_info, (r.part).signature, (r.part).namespaces
-			FROM registered AS r
+		INSERT INTO smsr.euicc_signed (eid, signed_info, signature, namespaces,
+				verified_at, verified_by, eum_certificate)
+			SELECT p.eid, p.signed_info, p.signature, p.namespaces,
+				p.verified_at, p.verified_by, p.eum_certificate
+			FROM registered AS r, LATERAL (SELECT (r.part).*) AS p
 	), new_domain AS (
 		INSERT INTO smsr.euicc_security_domain (eid, role, aid, tars, sin, sdin)
 			SELECT d.eid, d.role, d.aid, d.tars, d.sin, d.sdin
@@ -102,7 +104,7 @@ DECLARE
 	eums text[];
 BEGIN
 	-- whatever else stands in it: a document that names two EUMs is nobody's
-	SELECT array_agg(DISTINCT e::text) INTO eums FROM unnest(xpath('//*[local-name()="EumId"]/text()', eis)) AS e;
+	SELECT array_agg(DISTINCT e::text) INTO eums FROM unnest(xpath('//*[translate(local-name(), "EUMID-", "eumid") = "eumid"]/text()', eis)) AS e;
 	IF NOT smsr.permit('register_eis', p_arguments => jsonb_build_object('eum_id',
 			CASE WHEN cardinality(eums) = 1 THEN btrim(eums[1], E' \t\r\n') END)) THEN
 		RETURN NULL;
@@ -170,8 +172,39 @@ END
 $$;
 COMMENT ON FUNCTION smsr.register_inbox() IS 'Registers the EIS documents in smsr.eis_inbox and empties it; what is refused is in smsr.eis_reject, and stops nothing';
 
+CREATE FUNCTION smsr.read_signed(part smsr.euicc_signed) RETURNS smsr.eis_reading
+	AS 'MODULE_PATHNAME', 'smsr_read_signed'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 5000;
+COMMENT ON FUNCTION smsr.read_signed(smsr.euicc_signed) IS 'Verifies the EUM''s signature of what is kept of an EIS, whatever smsr.eum_signature says; the result has the part and its proof, or the reason';
+
+CREATE FUNCTION smsr.verify_eis(eids smsr.eid[])
+	RETURNS TABLE (eid smsr.eid, element text, reason text, subject_code text, reason_code text)
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH reading AS MATERIALIZED (
+		SELECT s.eid AS of, r.*
+		FROM smsr.euicc_signed AS s, LATERAL smsr.read_signed(s) AS r
+		WHERE s.eid = ANY (eids)
+	), proven AS (
+		UPDATE smsr.euicc_signed AS s
+			SET verified_at = (r.part).verified_at, verified_by = (r.part).verified_by,
+				eum_certificate = (r.part).eum_certificate
+			FROM reading AS r
+			WHERE s.eid = r.of AND r.reason IS NULL
+	)
+	SELECT r.of, r.element, r.reason, r.subject_code, r.reason_code FROM reading AS r ORDER BY r.of;
+END
+$$;
+COMMENT ON FUNCTION smsr.verify_eis(smsr.eid[]) IS 'Verifies the EUM''s signatures of eUICCs that are registered, under those who are trusted now; one row each, whose reason is NULL if it is good, and then its proof is kept';
+
 REVOKE ALL ON FUNCTION
 	smsr.read_eis(text),
+	smsr.read_signed(smsr.euicc_signed),
+	smsr.verify_eis(smsr.eid[]),
 	smsr.blank_eis(text),
 	smsr.register_documents(text[]),
 	smsr.register_eis(xml),

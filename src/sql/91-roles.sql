@@ -107,12 +107,13 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
 			-- to say yes or no is for whom a rule names
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
-			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,unstick,
+			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
 				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters}'),
 			-- a transport key in a file on the server is a superuser's
-			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,import_transport_key,check_logging}'),
+			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,import_transport_key,check_logging,
+				trust_ci,trust_eum,distrust,read_certificate}'),
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status}'),
 			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
 				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
@@ -205,7 +206,7 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		-- ---- administrators and auditors read everything, key officers what is about keys ----
 		FOR one IN
 			SELECT c.relname, c.relkind, c.oid::regclass AS name,
-				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'transport_key', 'keyset', 'incarnation')
+				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'transport_key', 'keyset', 'incarnation', 'trusted_certificate')
 					THEN ', smsr_key_officer' ELSE '' END AS readers,
 				(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
 					WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -38,9 +38,11 @@ smsr.retry_initial = '1s'
 smsr.retry_max = '4s'
 CONF
 	$node->start;
+	my $ci = qx("$root/build/smsr-fleet" ci);
 	$node->safe_psql('postgres', <<"SQL");
 CREATE EXTENSION smsr;
 SELECT smsr.create_storage_key();
+SELECT smsr.trust_ci(convert_to('$ci', 'UTF8'), 'simulated fleet');
 SELECT smsr.import_transport_key_file('$EUM', 'aes-kw', '$self->{dir}/transport.key');
 INSERT INTO smsr.party (oid, kind, name) VALUES
 	('$EUM', 'EUM', 'Example Cards'),
