@@ -141,7 +141,7 @@ bench_register() {
 		t=$(plain_insert "$table")
 		plain=$(awk -v a="$plain" -v b="$t" 'BEGIN { print a + b }')
 	done
-	figure "smsr.register_inbox(): XML in, keys unwrapped and sealed" \
+	figure "smsr.register_inbox(): XML in, verified, keys sealed" \
 		"$(awk -v n="$fleet_size" -v s="$register_time" 'BEGIN { print n / s }')" "eUICCs/s"
 	figure "INSERT ... SELECT of the same rows, nothing else" \
 		"$(awk -v n="$fleet_size" -v s="$plain" 'BEGIN { print n / s }')" "eUICCs/s"

@@ -78,10 +78,11 @@ stack_fleet "$CARDS" --auto-personalize --refresh 0.1
 stack_gateway
 note "Ready after $((SECONDS - started)) s: PostgreSQL $(psql -XAtc 'SHOW server_version'), fsync $(psql -XAtc 'SHOW fsync')."
 
-say "Register the fleet: one EIS document a line, as the EUM sends them"
+say "Register the fleet: one EIS document a line, signed, as the EUM sends them"
 printf '%s\n' "  $(head -c 150 "$work/eis.copy")..."
 sql "\\copy smsr.eis_inbox (document) from '$work/eis.copy'"
 sql "SELECT * FROM smsr.register_inbox();"
+sql "SELECT verified_by, count(*) FROM smsr.euicc_signed GROUP BY 1;"
 sql "SELECT p.mno_id, m.name, p.state, p.fallback_attribute, count(*)
 FROM smsr.profile p JOIN smsr.party m ON m.oid = p.mno_id
 GROUP BY 1, 2, 3, 4 ORDER BY 1;"
