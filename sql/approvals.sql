@@ -119,6 +119,22 @@ RESET SESSION AUTHORIZATION;
 SELECT * FROM card.operations;
 SELECT status, subject_code, reason_code FROM smsr.audit_trail WHERE eid = card.eid(2) AND function = 'enable_profile';
 
+-- what is relayed is for the ISD-P then too
+SELECT card.reset();
+SELECT smsr.set_approval_rule('update_connectivity_parameters', 'regress_smsr_second');
+SET SESSION AUTHORIZATION regress_smsr_anna;
+SELECT smsr.update_connectivity_parameters(card.eid(1), card.iccid(2), '\x8500') AS op \gset
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM smsr.outbound;
+SET SESSION AUTHORIZATION regress_smsr_carl;
+SELECT smsr.approve(:op);
+RESET SESSION AUTHORIZATION;
+SELECT * FROM card.take();
+SELECT encode(tar, 'hex') AS tar FROM card.last(1);
+SELECT card.answer();
+SELECT card.operation(:op);
+SELECT smsr.remove_approval_rule('update_connectivity_parameters', 'regress_smsr_second');
+
 -- ---- calls that act at once: approved, they are repeated ----
 
 SELECT smsr.set_approval_rule('update_policy_rules', 'regress_smsr_second');
