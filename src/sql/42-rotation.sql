@@ -101,7 +101,7 @@ $$;
 COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets, and seals of checkpoints, again, under the active storage key, and returns how many are left under former ones; call it until that is 0. A storage key that seals nothing any more becomes retired';
 
 CREATE FUNCTION smsr.destroy_storage_key(id int) RETURNS void
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE

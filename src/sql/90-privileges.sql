@@ -21,8 +21,8 @@ BEGIN
 		EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
 	END LOOP;
 	-- Default deny, for the owner too: what a role sees of a table it sees by a
-	-- policy, and those are made by smsr.install_roles().  None is made here: a
-	-- dump carries the policies of an extension's tables, and would make them twice.
+	-- policy.  None is made here: they are for roles, which are the cluster's and
+	-- made, with the policies, by smsr.install_roles().
 	FOR t IN
 		SELECT c.oid FROM pg_catalog.pg_class c
 		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p')

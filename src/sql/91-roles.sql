@@ -112,8 +112,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters}'),
 			-- a transport key in a file on the server is a superuser's
-			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,import_transport_key,check_logging,
-				trust_ci,trust_eum,distrust,read_certificate}'),
+			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,destroy_storage_key,
+				import_transport_key,check_logging,trust_ci,trust_eum,distrust,read_certificate}'),
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status}'),
 			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
 				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
@@ -256,7 +256,7 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		END LOOP;
 		GRANT SELECT ON smsr.my_profile, smsr.my_euicc, smsr.my_operation, smsr.my_notice TO smsr_tenant;
 	END $$;
-COMMENT ON FUNCTION smsr.install_roles() IS 'Make the roles smsr_administrator, smsr_gateway, smsr_auditor, smsr_key_officer and smsr_tenant if they are missing, and their grants and policies in this database anew; call it again after an upgrade';
+COMMENT ON FUNCTION smsr.install_roles() IS 'Make the roles smsr_administrator, smsr_gateway, smsr_auditor, smsr_key_officer and smsr_tenant if they are missing, and their grants and policies in this database anew; call it again after an upgrade, and after a restore: a dump leaves the policies of an extension''s tables out';
 
 REVOKE ALL ON FUNCTION smsr.plma_operators(), smsr.plma_profiles(), smsr.pinned_eids(), smsr.hidden_eids(),
 	smsr.guard_plans(), smsr.shipped_functions(), smsr.sealed_columns(), smsr.install_roles() FROM PUBLIC;

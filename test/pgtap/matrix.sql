@@ -154,6 +154,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('create_storage_key', 'key_officer', NULL, 'smsr.create_storage_key()'),
 	('rewrap_storage_keys', 'key_officer', NULL, 'smsr.rewrap_storage_keys()'),
 	('reseal_keys', 'key_officer', NULL, 'smsr.reseal_keys()'),
+	('destroy_storage_key', 'key_officer', NULL, 'smsr.destroy_storage_key(1)'),
 	('import_transport_key', 'key_officer', NULL, 'smsr.import_transport_key(''1.3.6.1.4.1.99999.200.98'', ''none'')'),
 	('trust_ci', 'key_officer', NULL, 'smsr.trust_ci(''\x00'')'),
 	('trust_eum', 'key_officer', NULL, 'smsr.trust_eum($4, ''\x00'')'),
@@ -283,7 +284,7 @@ BEGIN
 			result := 'error';
 		WHEN OTHERS THEN
 			-- it got in; what it makes of such arguments is another test's matter
-			result := format(CASE WHEN SQLSTATE LIKE '42%' THEN 'broken (%s %s)' ELSE 'may call (%s %s)' END, SQLSTATE, SQLERRM);
+			result := format(CASE WHEN SQLSTATE IN ('42601', '42703', '42725', '42804', '42883', '42P01') THEN 'broken (%s %s)' ELSE 'may call (%s %s)' END, SQLSTATE, SQLERRM);
 	END;
 	RETURN result;
 END $$;

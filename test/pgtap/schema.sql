@@ -180,7 +180,7 @@ SELECT is_empty($$
 	SELECT name FROM relation WHERE relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity) ORDER BY 1
 $$, 'row level security is enabled on every table and partition, and forced');
 
--- a dump would carry them beside the extension that makes them
+-- they are for roles, which the script can not make
 SELECT is_empty($$
 	SELECT r.name, p.polname FROM pg_policy p JOIN relation r ON r.oid = p.polrelid ORDER BY 1, 2
 $$, 'CREATE EXTENSION makes no policy');

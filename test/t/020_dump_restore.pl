@@ -27,6 +27,16 @@ SQL
 ok($stack->wait_until_done(30), 'some history is made');
 $stack->end('gateway');
 
+# Roles and what they may; a partition that was made after they were.
+$stack->sql(<<'SQL');
+SELECT smsr.install_roles();
+CREATE ROLE north LOGIN;
+SELECT smsr.bind_role('1.3.6.1.4.1.99999.3', 'north');
+CREATE ROLE auditor LOGIN;
+GRANT smsr_auditor TO auditor;
+SELECT smsr.maintain(4);
+SQL
+
 # Something is under way, too: queued, and claimed by nobody yet.
 $stack->sql("SELECT smsr.disable_profile(eid, iccid) FROM smsr.profile WHERE state = 'Enabled' AND NOT fallback_attribute ORDER BY eid LIMIT 5");
 
@@ -72,6 +82,35 @@ SQL
 SELECT string_agg(format('%s %s %s', tgrelid::regclass, tgname, tgenabled), ',' ORDER BY tgrelid::regclass::text COLLATE "C", tgname)
 FROM pg_trigger WHERE tgfoid = 'smsr.append_only'::regproc
 SQL
+
+my $rights = <<'SQL';
+SELECT string_agg(what, E'\n' ORDER BY what) FROM (
+	SELECT format('%s %s %s %s', tablename, policyname, roles, qual) AS what FROM pg_policies WHERE schemaname = 'smsr'
+	UNION ALL
+	SELECT format('%s %s', p.oid::regprocedure, a.acl) FROM pg_proc p, LATERAL (SELECT array_agg(i::text ORDER BY i::text) AS acl FROM unnest(p.proacl) i) a
+	WHERE p.pronamespace = 'smsr'::regnamespace
+	UNION ALL
+	SELECT format('%s %s %s %s', c.oid::regclass, c.relrowsecurity, c.relforcerowsecurity, a.acl)
+	FROM pg_class c, LATERAL (SELECT array_agg(i::text ORDER BY i::text) AS acl FROM unnest(coalesce(c.relacl, acldefault('r', c.relowner))) i) a
+	WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+	UNION ALL
+	SELECT format('%s.%s %s', t.attrelid::regclass, t.attname, a.acl)
+	FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid, LATERAL (SELECT array_agg(i::text ORDER BY i::text) AS acl FROM unnest(t.attacl) i) a
+	WHERE c.relnamespace = 'smsr'::regnamespace AND t.attacl IS NOT NULL) r
+SQL
+like($stack->sql($rights), qr/smsr_tenant/, 'there are policies and grants');
+# A dump has grants, and leaves the policies of an extension's tables out: closed until they are made.
+is($node->safe_psql('copy', 'SELECT count(*) FROM smsr.my_profile', extra_params => [ '-U', 'north' ]), 0, 'a copy without its policies shows nothing');
+$stack->sql('SELECT smsr.install_roles()', 'copy');
+is($stack->sql($rights, 'copy'), $stack->sql($rights), 'policies, grants and row level security are what they were, each once');
+for my $query ('SELECT count(*) FROM smsr.my_profile', 'SELECT count(*) FROM smsr.my_euicc', 'SELECT count(*) FROM smsr.my_operation')
+{
+	is($node->safe_psql('copy', $query, extra_params => [ '-U', 'north' ]), $node->safe_psql('postgres', $query, extra_params => [ '-U', 'north' ]),
+		"a tenant of the copy: $query");
+}
+cmp_ok($node->safe_psql('copy', 'SELECT count(*) FROM smsr.my_profile', extra_params => [ '-U', 'north' ]), '>', 0, 'and it sees something');
+is($node->safe_psql('copy', 'SELECT count(*) FROM smsr.audit_trail', extra_params => [ '-U', 'auditor' ]),
+	$stack->sql('SELECT count(*) FROM smsr.audit_trail'), 'an auditor of the copy reads the audit trail');
 
 is($stack->sql('SELECT kek_problem IS NULL FROM smsr.keystore_status()', 'copy'), 't', 'the KEK opens the storage keys of the copy');
 
