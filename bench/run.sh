@@ -4,12 +4,12 @@
 #
 #   make bench                 all of it, a few minutes
 #   make bench SCALE=0.1       a quick trial; the figures mean less
-#   make bench ONLY="packets"  some of: packets register campaign claim enables guard memory
+#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 SCALE=${SCALE:-1}
-all=(packets register campaign claim enables guard memory)
+all=(packets register rotation campaign claim enables guard memory)
 read -ra only <<<"${ONLY:-${all[*]}}"
 
 scripts/install-deps.sh build
@@ -146,6 +146,33 @@ bench_register() {
 	figure "INSERT ... SELECT of the same rows, nothing else" \
 		"$(awk -v n="$fleet_size" -v s="$plain" 'BEGIN { print n / s }')" "eUICCs/s"
 	printf '    %-58s %12s\n' "times as long" "$(divide "$register_time" "$plain")"
+}
+
+# ---- rotation ----
+
+bench_rotation() {
+	registered
+	local n plain t i
+	n=$(query "SELECT count(*) FROM smsr.keyset")
+	heading "A new storage key for $(group "$n") key sets, and a new KEK, fsync on"
+	query "SET client_min_messages = warning; DROP TABLE IF EXISTS plain; CREATE TABLE plain (LIKE smsr.keyset INCLUDING ALL);
+		INSERT INTO plain SELECT * FROM smsr.keyset; CHECKPOINT"
+	plain=$(seconds "UPDATE plain SET sealed = set_byte(sealed, 4, 2)")
+	query "SELECT smsr.create_storage_key(); CHECKPOINT" >/dev/null
+	t=$({
+		printf '%s\n' '\timing on'
+		for ((i = 0; i <= n; i += 1000)); do echo "SELECT smsr.reseal_keys(1000);"; done
+	} | psql -XAtq -v ON_ERROR_STOP=1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | awk '{ s += $1 } END { print s / 1000 }')
+	if (($(query "SELECT smsr.reseal_keys(1000)") != 0)); then
+		echo "Not all key sets are sealed again" >&2
+		return 1
+	fi
+	figure "smsr.reseal_keys(), 1000 a call" "$(awk -v n="$n" -v s="$t" 'BEGIN { print n / s }')" "key sets/s"
+	figure "UPDATE of the same rows in one statement, nothing else" "$(awk -v n="$n" -v s="$plain" 'BEGIN { print n / s }')" "key sets/s"
+	printf '    %-58s %12s\n' "times as long" "$(divide "$t" "$plain")"
+	plain=$(seconds "SELECT smsr.rewrap_storage_keys()")
+	printf '    %-58s %12s ms\n' "smsr.rewrap_storage_keys(), whatever the fleet's size" "$(awk -v s="$plain" 'BEGIN { printf "%.1f", s * 1000 }')"
+	query "VACUUM ANALYZE smsr.keyset"
 }
 
 # ---- campaign ----

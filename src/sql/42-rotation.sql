@@ -86,7 +86,9 @@ BEGIN
 			ORDER BY o.id LIMIT max FOR UPDATE SKIP LOCKED) AS r
 		WHERE c.id = r.id AND r.seal IS NOT NULL;
 
-	SELECT count(*) INTO left_over FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former);
+	-- not to the end: a call must not cost more, the more calls are still to come
+	SELECT count(*) INTO left_over
+		FROM (SELECT FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former) LIMIT 100 * max::bigint) AS l;
 	left_over := left_over + (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = ANY (former))
 		+ (SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = ANY (former));
 
@@ -98,7 +100,7 @@ BEGIN
 	RETURN left_over;
 END
 $$;
-COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets, and seals of checkpoints, again, under the active storage key, and returns how many are left under former ones; call it until that is 0. A storage key that seals nothing any more becomes retired';
+COMMENT ON FUNCTION smsr.reseal_keys(int) IS 'Seals up to so many key sets, and seals of checkpoints, again, under the active storage key, and returns how many are left under former ones (it counts to a hundred times max); call it until that is 0. A storage key that seals nothing any more becomes retired';
 
 CREATE FUNCTION smsr.destroy_storage_key(id int) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
