@@ -59,14 +59,14 @@ SELECT try($$SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.1', 'aes-kw', '
 -- ---- rules for key files: the KEK's and a transport key's are the same ----
 
 CREATE FUNCTION try_file(name text) RETURNS text LANGUAGE sql AS $$
-	SELECT try(format('SELECT sealed FROM smsr.seal_transport_key_file(%L, 1::smallint, %L, %L)',
+	SELECT try(format('SELECT sealed FROM smsr.seal_key_file(''transport'', %L, %L, 1::smallint, %L)',
 		'1.3.6.1.4.1.99999.1', 'aes-kw', (SELECT path FROM key_dir) || '/' || name))
 $$;
 SELECT name, try_file(name) FROM unnest(ARRAY['missing', 'group', 'world', 'link', 'fifo', 'directory',
 	'empty', 'short', 'long', 'nohex', 'kek.64']) AS name;
-SELECT try($$SELECT sealed FROM smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', 'transport')$$);
-SELECT try($$SELECT sealed FROM smsr.seal_transport_key_file('1', 1::smallint, 'none', '/transport')$$);
-SELECT try($$SELECT sealed FROM smsr.seal_transport_key_file('1', 256::smallint, 'aes-kw', '/transport')$$);
+SELECT try($$SELECT sealed FROM smsr.seal_key_file('transport', '1', 'aes-kw', 1::smallint, 'transport')$$);
+SELECT try($$SELECT sealed FROM smsr.seal_key_file('transport', '1', 'none', 1::smallint, '/transport')$$);
+SELECT try($$SELECT sealed FROM smsr.seal_key_file('transport', '1', 'aes-kw', 256::smallint, '/transport')$$);
 -- by any name, and however deep
 SELECT in_dir(format('ln -s %s data; mkdir %s/smsr_keystore_test; cp kek %s/smsr_keystore_test/kek',
 	d, d, d)) FROM current_setting('data_directory') AS d;
@@ -105,12 +105,12 @@ ALTER SYSTEM SET smsr.kek_file = :'kek';
 SELECT pg_reload_conf();
 \! until [ "$(psql -XAtqc 'SHOW smsr.kek_file' postgres)" = "$SMSR_KEK" ]; do sleep 0.1; done
 SELECT * FROM keystore;
-SELECT try($$SELECT smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', (SELECT path || '/transport' FROM key_dir))$$);
+SELECT try($$SELECT smsr.seal_key_file('transport', '1', 'aes-kw', 1::smallint, (SELECT path || '/transport' FROM key_dir))$$);
 
 -- what an aborted transaction has cached must not seal what stays
 BEGIN;
 SELECT smsr.create_storage_key();
-SELECT length(sealed), check_value FROM smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', :'dir' || '/transport');
+SELECT length(sealed), check_value FROM smsr.seal_key_file('transport', '1', 'aes-kw', 1::smallint, :'dir' || '/transport');
 ROLLBACK;
 SELECT smsr.create_storage_key();
 SELECT id, length(wrapped) AS wrapped, state FROM smsr.storage_key;
@@ -199,7 +199,7 @@ SELECT smsr.create_storage_key();
 SELECT id, state FROM smsr.storage_key ORDER BY id;
 SELECT id, length(wrapped), state FROM smsr.storage_key WHERE state = 'active';
 SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
-SELECT substr(sealed, 1, 5) FROM smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', (SELECT path || '/transport' FROM key_dir));
+SELECT substr(sealed, 1, 5) FROM smsr.seal_key_file('transport', '1', 'aes-kw', 1::smallint, (SELECT path || '/transport' FROM key_dir));
 -- a row under another id is another key: the cache must see that it has changed
 BEGIN;
 UPDATE smsr.storage_key SET id = id + 10;
@@ -236,8 +236,8 @@ SELECT smsr.reseal_keys();
 SELECT bool_and(smsr.sealed_keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)) AS open,
 	bool_or(smsr.sealed_keyset_opens(k.eid, k.sd_aid, (k.kvn + 1)::smallint, k.key_type, k.sealed)) AS elsewhere FROM smsr.keyset AS k;
 SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
-SELECT eum_id, id, substr(sealed, 2, 4) AS storage_key, smsr.reseal_transport_key(eum_id, id, mode, sealed) IS NOT NULL AS opens,
-	smsr.reseal_transport_key(eum_id, (id + 1)::smallint, mode, sealed) IS NOT NULL AS elsewhere
+SELECT eum_id, id, substr(sealed, 2, 4) AS storage_key, smsr.reseal_key('transport', eum_id, mode, id, sealed) IS NOT NULL AS opens,
+	smsr.reseal_key('transport', eum_id, mode, (id + 1)::smallint, sealed) IS NOT NULL AS elsewhere
 	FROM smsr.transport_key WHERE sealed IS NOT NULL ORDER BY 1, 2;
 SELECT smsr.reseal_keys(0);
 -- a straggler: sealed under a key that is retired already
@@ -360,12 +360,12 @@ SELECT try($$SELECT smsr.import_transport_key('1', 'aes-ecb', '\x00', '\x000000'
 SELECT try($$SELECT smsr.import_transport_key('1', 'aes-kw', '\x1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5', '\x000000')$$);
 CREATE ROLE regress_smsr_keys;
 GRANT USAGE ON SCHEMA smsr TO regress_smsr_keys;
-GRANT EXECUTE ON FUNCTION smsr.seal_transport_key_file(text, smallint, text, text),
+GRANT EXECUTE ON FUNCTION smsr.seal_key_file(text, text, text, smallint, text),
 	smsr.new_storage_key(), smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text)
 	TO regress_smsr_keys;
 GRANT SELECT ON card, packet, key_dir TO regress_smsr_keys;
 SET ROLE regress_smsr_keys;
-SELECT smsr.seal_transport_key_file('1', 1::smallint, 'aes-kw', '/etc/hostname');
+SELECT smsr.seal_key_file('transport', '1', 'aes-kw', 1::smallint, '/etc/hostname');
 SELECT * FROM smsr.storage_key;
 -- whoever may call it needs no privilege on the keys
 SELECT smsr.seal_command(eid, sd_aid, kvn, key_type, sealed, '\x1639', '\x000001', 7, '\xAA022200') = (SELECT keyed_by FROM packet) AS same FROM card;
@@ -387,6 +387,16 @@ SELECT smsr.import_transport_key('1.3', 'aes-kwp', :wrapped, '\x8246e1');
 SELECT id, mode, length(sealed) FROM smsr.transport_key;
 SELECT smsr.import_transport_key('1.3', 'aes-kwp', :wrapped, '\x000000');
 SELECT smsr.import_transport_key('1.3', '3des-ecb', :wrapped, '\x8246e1');
+-- so do master keys and components
+SELECT smsr.import_master_key('master', 'kdf3', :wrapped, '\x000000');
+SELECT smsr.import_master_key('master', 'kdf3', :wrapped, '\x8246e1');
+SELECT smsr.import_master_key('legacy', 'visa2', :wrapped, '\x8246e1');
+SELECT smsr.enter_key_component(smsr.begin_key_ceremony('1.3', 'aes-kw', 2, '\x000000'), wrapped => :wrapped);
+SELECT smsr.reseal_key('master', name, scheme, 1::smallint, sealed) IS NOT NULL AS opens,
+	smsr.reseal_key('master', name, 'eid-cmac', 1::smallint, sealed) IS NULL AND smsr.reseal_key('master', 'x', scheme, 1::smallint, sealed) IS NULL
+		AND smsr.reseal_key('transport', name, 'aes-kw', 1::smallint, sealed) IS NULL AS nowhere_else FROM smsr.master_key;
+DELETE FROM smsr.key_ceremony;
+DELETE FROM smsr.master_key;
 
 -- ---- what would be logged ----
 

@@ -363,6 +363,7 @@ static const char *const wrap_names[] = {
 	[WRAP_AES_KWP] = "aes-kwp",
 	[WRAP_AES_CBC_ZERO_IV] = "aes-cbc-zero-iv",
 	[WRAP_3DES_ECB] = "3des-ecb",
+	[WRAP_AES_ECB_PKCS7] = "aes-ecb-pkcs7",
 };
 
 bool
@@ -419,8 +420,45 @@ wrap_lengths_ok(WrapMode mode, size_t kek_len, size_t len, bool wrapped, SmsrErr
 		case WRAP_3DES_ECB:
 			ok = len > 0 && len % 8 == 0;
 			break;
+		case WRAP_AES_ECB_PKCS7:
+			ok = len > 0 && len % (wrapped ? BLOCK_LEN : 8) == 0;
+			break;
 	}
 	return ok || smsr_fail(error, SMSR_BAD_LENGTH, field, 0, "a length that the wrap mode can have");
+}
+
+/*
+ * PKCS #7 "when padding is needed" (SGP.02 clause 3.9) does not say what a key of
+ * whole blocks looks like: some pad it by a block more, some leave it bare.  So
+ * padding is what looks like it and has the 8 or 16 octets that an AES or DES key
+ * can need, with which no key ends by chance; it is written only where needed.
+ */
+
+static SmsrBytes
+pkcs7_pad(SmsrBytes in, uint8_t padded[KEYSET_MAX_LEN + BLOCK_LEN])
+{
+	size_t		pad = BLOCK_LEN - in.len % BLOCK_LEN;
+
+	if (pad == BLOCK_LEN)
+		return in;
+	memcpy(padded, in.data, in.len);
+	memset(padded + in.len, (int) pad, pad);
+	return smsr_bytes(padded, in.len + pad);
+}
+
+static size_t
+pkcs7_unpadded_len(const uint8_t *data, size_t len)
+{
+	size_t		pad = data[len - 1];
+
+	if ((pad != BLOCK_LEN / 2 && pad != BLOCK_LEN) || pad >= len)
+		return len;
+	for (size_t i = len - pad; i < len; i++)
+	{
+		if (data[i] != pad)
+			return len;
+	}
+	return len - pad;
 }
 
 static bool
@@ -428,6 +466,7 @@ wrap(WrapMode mode, SmsrBytes kek, bool encrypt, SmsrBytes in, SmsrWriter *out, 
 {
 	uint8_t		result[KEYSET_MAX_LEN + 2 * BLOCK_LEN];
 	uint8_t		des3[DES3_LEN];
+	uint8_t		padded[KEYSET_MAX_LEN + BLOCK_LEN];
 	size_t		result_len = 0;
 	bool		ok = false;
 
@@ -453,6 +492,13 @@ wrap(WrapMode mode, SmsrBytes kek, bool encrypt, SmsrBytes in, SmsrWriter *out, 
 			ok = raw_cipher(fetched(&des3_cipher, "DES-EDE3-ECB"), des3, encrypt, false,
 							in, result, &result_len);
 			OPENSSL_cleanse(des3, sizeof(des3));
+			break;
+		case WRAP_AES_ECB_PKCS7:
+			ok = raw_cipher(aes_cipher(RAW_ECB, kek.len), kek.data, encrypt, false,
+							encrypt ? pkcs7_pad(in, padded) : in, result, &result_len);
+			if (ok && !encrypt)
+				result_len = pkcs7_unpadded_len(result, result_len);
+			OPENSSL_cleanse(padded, sizeof(padded));
 			break;
 	}
 	if (ok)

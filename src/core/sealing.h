@@ -78,8 +78,11 @@ typedef enum WrapMode
 	WRAP_AES_KW,
 	WRAP_AES_KWP,
 	WRAP_AES_CBC_ZERO_IV,
-	WRAP_3DES_ECB
+	WRAP_3DES_ECB,
+	WRAP_AES_ECB_PKCS7			/* SGP.02 clause 3.9; keys of whole blocks may come bare */
 } WrapMode;
+
+#define WRAP_MODES	(WRAP_AES_ECB_PKCS7 + 1)
 
 extern bool wrap_mode_parse(const char *name, WrapMode *mode);	/* "none", "aes-kw" ... */
 extern const char *wrap_mode_name(WrapMode mode);

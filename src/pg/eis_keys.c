@@ -5,15 +5,13 @@
  */
 #include "postgres.h"
 
-#include <openssl/crypto.h>
-
+#include "core/key_check.h"
 #include "pg/eis.h"
 #include "pg/keystore.h"
 #include "pg/secure.h"
 #include "pg/transport_key.h"
 #include "utils/builtins.h"
 
-#define KCV_LEN			3
 #define KEYS			3
 #define MAX_COUNTER		INT64CONST(0xFFFFFFFFFF)
 
@@ -28,7 +26,7 @@ typedef struct Keyset
 	uint8		key_type;		/* of its first key */
 	KeysetKeys	keys;			/* in locked memory */
 	int			count;			/* highest index that is there */
-	uint8		check_values[KEYS * KCV_LEN];	/* zero where a key has none */
+	uint8		check_values[KEYS * KEY_CHECK_VALUE_LEN];	/* zero where a key has none */
 } Keyset;
 
 /* Types that an SM-SR secures something with; the others stay with the EUM. */
@@ -76,50 +74,29 @@ read_type(EisReader *r, xmlNodePtr node, Keyset *keyset)
 }
 
 static bool
-key_type_ok(const Keyset *keyset, int64 index, uint8 key_type)
-{
-	if (strcmp(keyset->type, "SCP81") == 0)
-		return index == 1 ? key_type == KEY_TYPE_PSK :
-			key_type == KEY_TYPE_AES || key_type == KEY_TYPE_DES;
-	return (key_type == KEY_TYPE_AES || key_type == KEY_TYPE_DES) &&
-		(keyset->key_type == 0 || key_type == keyset->key_type);
-}
-
-static bool
-key_len_ok(uint8 key_type, size_t len)
-{
-	if (key_type == KEY_TYPE_PSK)
-		return len >= 16 && len <= 64;
-	return len == 16 || len == 24 || (len == 32 && key_type == KEY_TYPE_AES);
-}
-
-/* A PSK has no check value that everybody agrees on. */
-static bool
 check_key(EisReader *r, xmlNodePtr node, uint8 key_type, SmsrBytes key, WrapMode mode, uint8 *check_value)
 {
 	const char *kcv = eis_attribute(r, node, "kcv");
-	uint8		stated[KCV_LEN];
-	uint8		zeros[KCV_LEN];
+	bool		is_stated = key_type != KEY_TYPE_PSK && kcv != NULL && kcv[0] != '\0';
+	uint8		stated[KEY_CHECK_VALUE_LEN];
 
-	if (key_type == KEY_TYPE_PSK)
-		return true;
-	if (!key_check_value(key_type, key, check_value, NULL))
-		return eis_reject(r, node, SUBJECT_ISD_R, REASON_UNSUPPORTED, "key check value can not be computed");
-	if (kcv == NULL || kcv[0] == '\0')
-	{
-		/* a wrap with an integrity check says as much as a check value */
-		return mode == WRAP_AES_KW || mode == WRAP_AES_KWP ||
-			eis_reject(r, node, SUBJECT_ISD_R, REASON_MISSING, "attribute kcv is missing");
-	}
-	if (eis_hex(kcv, stated, KCV_LEN) != KCV_LEN)
+	if (is_stated && eis_hex(kcv, stated, KEY_CHECK_VALUE_LEN) != KEY_CHECK_VALUE_LEN)
 		return eis_reject(r, node, SUBJECT_ISD_R, REASON_INVALID, "attribute kcv must be 3 octets in hexadecimal");
-	if (CRYPTO_memcmp(stated, check_value, KCV_LEN) == 0)
-		return true;
-	if (key_type == KEY_TYPE_AES && key_check_value_zeros(key, zeros, NULL) &&
-		CRYPTO_memcmp(stated, zeros, KCV_LEN) == 0)
-		return eis_reject(r, node, SUBJECT_ISD_R, REASON_NOT_VERIFIED,
-						  "key check value was computed over octets 00, GlobalPlatform wants 01 (Amendment D)");
-	return eis_reject(r, node, SUBJECT_ISD_R, REASON_NOT_VERIFIED, "key check value is wrong for the unwrapped key");
+	switch (key_check(key_type, key, is_stated ? stated : NULL, wrap_mode_authenticates(mode), check_value))
+	{
+		case KEY_CHECK_RIGHT:
+			return true;
+		case KEY_CHECK_MISSING:
+			return eis_reject(r, node, SUBJECT_ISD_R, REASON_MISSING, "attribute kcv is missing");
+		case KEY_CHECK_ZEROS:
+			return eis_reject(r, node, SUBJECT_ISD_R, REASON_NOT_VERIFIED,
+							  "key check value was computed over octets 00, GlobalPlatform wants 01 (Amendment D)");
+		case KEY_CHECK_WRONG:
+			return eis_reject(r, node, SUBJECT_ISD_R, REASON_NOT_VERIFIED, "key check value is wrong for the unwrapped key");
+		case KEY_CHECK_IMPOSSIBLE:
+			break;
+	}
+	return eis_reject(r, node, SUBJECT_ISD_R, REASON_UNSUPPORTED, "key check value can not be computed");
 }
 
 static bool
@@ -146,7 +123,7 @@ read_key(EisReader *r, xmlNodePtr node, const TransportKey *transport, SmsrBytes
 	type = eis_attribute(r, component, "type");
 	if (type == NULL || eis_hex(type, &key_type, 1) != 1)
 		return eis_reject(r, component, SUBJECT_EIS, REASON_INVALID, "attribute type must be an octet in hexadecimal");
-	if (!key_type_ok(keyset, index, key_type))
+	if (!key_type_fits(keyset->type, (int) index, key_type, keyset->key_type))
 		return eis_reject(r, component, SUBJECT_ISD_R, REASON_UNSUPPORTED,
 						  "key type does not fit a key set for %s", keyset->type);
 
@@ -159,7 +136,7 @@ read_key(EisReader *r, xmlNodePtr node, const TransportKey *transport, SmsrBytes
 		return eis_reject(r, component, SUBJECT_ISD_R, REASON_NOT_VERIFIED,
 						  "value does not unwrap under transport key %d of the EUM (%s): %s",
 						  transport->id, wrap_mode_name(transport->mode), smsr_error_name(error.code));
-	if (!key_len_ok(key_type, out.len))
+	if (!key_len_fits(key_type, out.len))
 		return eis_reject(r, component, SUBJECT_ISD_R, REASON_INVALID,
 						  "length of the unwrapped key does not fit its type");
 
@@ -168,7 +145,7 @@ read_key(EisReader *r, xmlNodePtr node, const TransportKey *transport, SmsrBytes
 	keyset->count = Max(keyset->count, (int) index);
 	keyset->keys.key[index - 1] = smsr_written(&out);
 	return check_key(r, node, key_type, smsr_written(&out), transport->mode,
-					 keyset->check_values + (index - 1) * KCV_LEN);
+					 keyset->check_values + (index - 1) * KEY_CHECK_VALUE_LEN);
 }
 
 static bool
@@ -204,10 +181,10 @@ static Datum
 keyset_row(EisReader *r, const SmsrAid *isdr_aid, Datum isdr_aid_datum, const Keyset *keyset, TupleDesc desc)
 {
 	EisRow		row = eis_row(desc);
-	bytea	   *check_values = palloc(VARHDRSZ + keyset->count * KCV_LEN);
+	bytea	   *check_values = palloc(VARHDRSZ + keyset->count * KEY_CHECK_VALUE_LEN);
 
-	SET_VARSIZE(check_values, VARHDRSZ + keyset->count * KCV_LEN);
-	memcpy(VARDATA(check_values), keyset->check_values, keyset->count * KCV_LEN);
+	SET_VARSIZE(check_values, VARHDRSZ + keyset->count * KEY_CHECK_VALUE_LEN);
+	memcpy(VARDATA(check_values), keyset->check_values, keyset->count * KEY_CHECK_VALUE_LEN);
 
 	eis_set(&row, "eid", PointerGetDatum(r->eid));
 	eis_set(&row, "sd_aid", isdr_aid_datum);

@@ -21,6 +21,7 @@ typedef enum SmsrEumSignature
 	SMSR_EUM_SIGNATURE_UNCHECKED
 } SmsrEumSignature;
 
+extern char *smsr_key_directory;
 extern int	smsr_shard;
 extern char *smsr_smsr_id;
 extern char *smsr_reason;		/* at most SMSR_REASON_MAX characters */

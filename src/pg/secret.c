@@ -28,30 +28,37 @@ secret_refuse_file(const char *what, const char *path, const char *because, cons
 			 errhint("%s", hint)));
 }
 
-/* Whether some directory above path is the data directory, by any name. */
-static bool
-inside_data_directory(const char *path)
+bool
+secret_file_is_below(const char *path, const char *directory)
 {
-	struct stat data;
+	struct stat wanted;
 	struct stat above;
 	char		resolved[PATH_MAX];
 	char	   *slash;
 
-	if (stat(DataDir, &data) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not stat the data directory: %m")));
-	if (realpath(path, resolved) == NULL)
-		return true;			/* gone or replaced meanwhile: not to be trusted */
-
+	if (stat(directory, &wanted) != 0 || realpath(path, resolved) == NULL)
+		return false;
 	while ((slash = strrchr(resolved, '/')) != NULL && slash != resolved)
 	{
 		*slash = '\0';
 		if (stat(resolved, &above) == 0 &&
-			above.st_dev == data.st_dev && above.st_ino == data.st_ino)
+			above.st_dev == wanted.st_dev && above.st_ino == wanted.st_ino)
 			return true;
 	}
 	return false;
+}
+
+/* By any name; what is gone or was replaced meanwhile is not to be trusted. */
+static bool
+inside_data_directory(const char *path)
+{
+	struct stat st;
+
+	if (stat(DataDir, &st) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not stat the data directory: %m")));
+	return stat(path, &st) != 0 || secret_file_is_below(path, DataDir);
 }
 
 static void

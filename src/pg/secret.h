@@ -21,6 +21,9 @@ extern int	secret_from_file(const char *path, const char *what, uint8 *secret, i
  */
 extern int	secret_from_command(const char *command, const char *setting, uint8 *secret, int room);
 
+/* Whether some directory above path is this one, by any name; false if either is not there. */
+extern bool secret_file_is_below(const char *path, const char *directory);
+
 /* Refuse a file for what is in it. */
 extern _Noreturn void secret_refuse_file(const char *what, const char *path,
 										 const char *because, const char *hint);

@@ -5,6 +5,7 @@
 #ifndef SMSR_SECURE_H
 #define SMSR_SECURE_H
 
+#include "core/diversification.h"
 #include "core/sealing.h"
 
 #define SECURE_SECRET_LEN		256 /* a key in digits, a PIN */
@@ -24,6 +25,7 @@ typedef struct SecureMemory
 	uint8		keyset[KEYSET_MAX_LEN]; /* what was opened last */
 	uint8		wrapped[2 * KEYSET_MAX_LEN];	/* a key on its way in */
 	uint8		unwrapped[3][KEYSET_MAX_LEN];	/* a set of them */
+	DiversifiedKeys derived;	/* one that was made here */
 } SecureMemory;
 
 extern SecureMemory *secure_memory(void);

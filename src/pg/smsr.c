@@ -89,6 +89,12 @@ int			smsr_notice_retention = 30 * 24 * 60 * 60;
  */
 int			smsr_delete_enabled = SMSR_DELETE_DISABLE_FIRST;
 
+/*
+ * smsr.key_directory: where files with keys may be that others than superusers
+ * import; what a function says of any other file would tell what is in it.
+ */
+char	   *smsr_key_directory = NULL;
+
 static const struct config_enum_entry delete_enabled_options[] = {
 	{"disable_first", SMSR_DELETE_DISABLE_FIRST, false},
 	{"refuse", SMSR_DELETE_REFUSE, false},
@@ -193,6 +199,11 @@ _PG_init(void)
 							   &smsr_smsr_id, "1.3.6.1.4.1.99999.9",
 							   PGC_SIGHUP, 0, check_smsr_id, NULL, NULL);
 	kek_define_parameters();
+	DefineCustomStringVariable("smsr.key_directory",
+							   "Directory of the files with keys that key officers import.",
+							   "Empty: only superusers import keys from files.",
+							   &smsr_key_directory, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	DefineCustomStringVariable("smsr.reason",
 							   "Reason or ticket of what the session does.",
 							   "It is kept with operations and in the audit trail.",

@@ -150,6 +150,21 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'audited_eis' THEN '\xff20'::bytea
 				WHEN 'operation_response' THEN '\xff21'::bytea
 				WHEN 'eis_at' THEN '\xff22'::bytea
+				-- what is done to keys
+				WHEN 'create_storage_key' THEN '\xff40'::bytea
+				WHEN 'rewrap_storage_keys' THEN '\xff41'::bytea
+				WHEN 'reseal_keys' THEN '\xff42'::bytea
+				WHEN 'destroy_storage_key' THEN '\xff43'::bytea
+				WHEN 'import_transport_key' THEN '\xff44'::bytea
+				WHEN 'import_transport_key_file' THEN '\xff45'::bytea
+				WHEN 'begin_key_ceremony' THEN '\xff46'::bytea
+				WHEN 'enter_key_component' THEN '\xff47'::bytea
+				WHEN 'end_key_ceremony' THEN '\xff48'::bytea
+				WHEN 'import_master_key' THEN '\xff49'::bytea
+				WHEN 'import_master_key_file' THEN '\xff4a'::bytea
+				WHEN 'destroy_master_key' THEN '\xff4b'::bytea
+				WHEN 'import_keys' THEN '\xff4c'::bytea
+				WHEN 'advance_counters' THEN '\xff4d'::bytea
 				ELSE '\xffff'::bytea
 			END);
 	END $$;

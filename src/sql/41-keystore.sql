@@ -23,18 +23,24 @@ CREATE FUNCTION smsr.create_storage_key() RETURNS int
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE
-	key_id int;
+	key smsr.storage_key;
 BEGIN
+	IF NOT smsr.key_act('create_storage_key', 'a new storage key') THEN
+		RETURN NULL;
+	END IF;
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
 	UPDATE smsr.storage_key SET state = 'retiring' WHERE state = 'active';
-	INSERT INTO smsr.storage_key (id, wrapped, check_value, kek)
-		SELECT coalesce((SELECT max(k.id) FROM smsr.storage_key AS k), 0) + 1, n.wrapped, n.check_value, n.kek
+	INSERT INTO smsr.storage_key (id, wrapped, check_value, kek, approval_id)
+		SELECT coalesce((SELECT max(k.id) FROM smsr.storage_key AS k), 0) + 1, n.wrapped, n.check_value, n.kek,
+			smsr.used_approval('create_storage_key')
 		FROM smsr.new_storage_key() AS n
-		RETURNING id INTO key_id;
-	RETURN key_id;
+		RETURNING * INTO key;
+	PERFORM smsr.record_key_act('create_storage_key', jsonb_build_object('storage_key', key.id,
+		'check_value', encode(key.check_value, 'hex'), 'kek', key.kek));
+	RETURN key.id;
 END
 $$;
-COMMENT ON FUNCTION smsr.create_storage_key() IS 'Creates the storage key that seals from now on; what the former one sealed still opens, until smsr.reseal_keys() has sealed it again';
+COMMENT ON FUNCTION smsr.create_storage_key() IS 'Creates the storage key that seals from now on; what the former one sealed still opens, until smsr.reseal_keys() has sealed it again. NULL: it waits for a second person';
 
 CREATE FUNCTION smsr.keystore_status(OUT provider text, OUT kek text, OUT kek_problem text,
 		OUT former_provider text, OUT former_kek text, OUT former_kek_problem text,
@@ -49,15 +55,22 @@ CREATE FUNCTION smsr.check_logging() RETURNS TABLE (setting text, value text, ad
 	LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 5;
 COMMENT ON FUNCTION smsr.check_logging() IS 'Parameters of this session that could show keys on their way in, wrapped or clear, in the server''s log or statistics; no row is best';
 
-CREATE FUNCTION smsr.seal_transport_key(eum_id text, id smallint, mode text, wrapped bytea, check_value bytea) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'smsr_seal_transport_key'
-	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION smsr.seal_transport_key(text, smallint, text, bytea, bytea) IS 'Seals a transport key that comes wrapped under the KEK: by RFC 5649, or where that is in a token by AES-GCM (nonce, ciphertext, tag)';
+CREATE FUNCTION smsr.seal_key(kind text, name text, variant text, number smallint, wrapped bytea, expected bytea,
+		OUT sealed bytea, OUT check_value bytea)
+	AS 'MODULE_PATHNAME', 'smsr_seal_key'
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.seal_key(text, text, text, smallint, bytea, bytea) IS 'Seals a transport key, a master key or a component of one that comes wrapped under the KEK: by RFC 5649, or where that is in a token by AES-GCM (nonce, ciphertext, tag); expected, if it is not NULL, is its check value';
 
-CREATE FUNCTION smsr.seal_transport_key_file(eum_id text, id smallint, mode text, path text, OUT sealed bytea, OUT check_value bytea)
-	AS 'MODULE_PATHNAME', 'smsr_seal_transport_key_file'
+CREATE FUNCTION smsr.seal_key_file(kind text, name text, variant text, number smallint, path text, OUT sealed bytea, OUT check_value bytea)
+	AS 'MODULE_PATHNAME', 'smsr_seal_key_file'
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION smsr.seal_transport_key_file(text, smallint, text, text) IS 'Seals a transport key that stands in a file on the server';
+COMMENT ON FUNCTION smsr.seal_key_file(text, text, text, smallint, text) IS 'The same of a key that stands in a file on the server: in any for a superuser, else below smsr.key_directory';
+
+CREATE FUNCTION smsr.combine_key(kind text, name text, variant text, number smallint, ceremony bigint, components bytea[],
+		OUT sealed bytea, OUT check_value bytea)
+	AS 'MODULE_PATHNAME', 'smsr_combine_key'
+	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION smsr.combine_key(text, text, text, smallint, bigint, bytea[]) IS 'Seals the key that the sealed components of a ceremony make (exclusive or); NULL if that is nothing but zeros';
 
 CREATE FUNCTION smsr.next_transport_key_id(eum_id text) RETURNS smallint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -80,34 +93,65 @@ CREATE FUNCTION smsr.import_transport_key(eum_id text, mode text, wrapped bytea 
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE
-	key_id smallint := smsr.next_transport_key_id(eum_id);
+	key_id smallint;
+	key record;
 BEGIN
 	IF (mode = 'none') IS DISTINCT FROM (wrapped IS NULL) OR (mode = 'none') IS DISTINCT FROM (check_value IS NULL) THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = 'mode none has no transport key, every other mode has a wrapped one with its check value';
 	END IF;
-	INSERT INTO smsr.transport_key (eum_id, id, mode, sealed, check_value)
-		VALUES (eum_id, key_id, mode,
-				smsr.seal_transport_key(eum_id, key_id, mode, wrapped, check_value), check_value);
+	key_id := smsr.next_transport_key_id(eum_id);
+	-- before anybody is asked: there is no point in approving what does not open
+	IF mode = 'none' THEN
+		SELECT NULL::bytea AS sealed INTO key;
+	ELSE
+		SELECT k.sealed INTO key FROM smsr.seal_key('transport', eum_id, mode, key_id, wrapped, check_value) AS k;
+	END IF;
+	IF NOT smsr.key_act('import_transport_key',
+			format('transport key of EUM %s, mode %s, check value %s', eum_id, mode, coalesce(encode(check_value, 'hex'), 'none')),
+			jsonb_build_array(eum_id, mode, encode(sha256(wrapped), 'hex'), encode(check_value, 'hex'))) THEN
+		RETURN NULL;
+	END IF;
+	PERFORM smsr.add_transport_key('import_transport_key', eum_id, key_id, mode, key.sealed, check_value);
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'Adds a transport key of an EUM, wrapped under the KEK (by RFC 5649, or by AES-GCM in a token), with its key check value; mode none: key values come in clear. Former keys stay valid until their valid_until';
+COMMENT ON FUNCTION smsr.import_transport_key(text, text, bytea, bytea) IS 'Adds a transport key of an EUM, wrapped under the KEK (by RFC 5649, or by AES-GCM in a token), with its key check value; mode none: key values come in clear. Former keys stay valid until their valid_until. NULL: it waits for a second person';
 
 CREATE FUNCTION smsr.import_transport_key_file(eum_id text, mode text, path text) RETURNS smallint
-	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 AS $$
 DECLARE
 	key_id smallint := smsr.next_transport_key_id(eum_id);
+	key record;
 BEGIN
-	INSERT INTO smsr.transport_key (eum_id, id, mode, sealed, check_value)
-		SELECT import_transport_key_file.eum_id, key_id, import_transport_key_file.mode, k.sealed, k.check_value
-		FROM smsr.seal_transport_key_file(eum_id, key_id, mode, path) AS k;
+	SELECT k.* INTO key FROM smsr.seal_key_file('transport', eum_id, mode, key_id, path) AS k;
+	-- what is approved is this key, whatever the file holds by then
+	IF NOT smsr.key_act('import_transport_key_file',
+			format('transport key of EUM %s, mode %s, check value %s', eum_id, mode, encode(key.check_value, 'hex')),
+			jsonb_build_array(eum_id, mode, path, encode(key.check_value, 'hex'))) THEN
+		RETURN NULL;
+	END IF;
+	PERFORM smsr.add_transport_key('import_transport_key_file', eum_id, key_id, mode, key.sealed, key.check_value);
 	RETURN key_id;
 END
 $$;
-COMMENT ON FUNCTION smsr.import_transport_key_file(text, text, text) IS 'Adds a transport key of an EUM from a file on the server that only the server''s user can read: 16, 24 or 32 octets, or their hexadecimal digits';
+COMMENT ON FUNCTION smsr.import_transport_key_file(text, text, text) IS 'Adds a transport key of an EUM from a file on the server that only the server''s user can read: 16, 24 or 32 octets, or their hexadecimal digits; for others than superusers, one below smsr.key_directory. NULL: it waits for a second person';
+
+CREATE FUNCTION smsr.add_transport_key(p_function text, p_eum_id text, p_id smallint, p_mode text, p_sealed bytea, p_check_value bytea,
+		p_custodians name[] DEFAULT ARRAY[smsr.caller()], p_ceremony bigint DEFAULT NULL) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+BEGIN
+	INSERT INTO smsr.transport_key (eum_id, id, mode, sealed, check_value, custodians, approval_id, ceremony_id)
+		VALUES (p_eum_id, p_id, p_mode, p_sealed, p_check_value, p_custodians, smsr.used_approval(p_function), p_ceremony);
+	PERFORM smsr.record_key_act(p_function, jsonb_strip_nulls(jsonb_build_object('eum_id', p_eum_id, 'transport_key', p_id,
+		'mode', p_mode, 'check_value', encode(p_check_value, 'hex'), 'ceremony', p_ceremony, 'custodians', p_custodians)));
+END
+$$;
+COMMENT ON FUNCTION smsr.add_transport_key(text, text, smallint, text, bytea, bytea, name[], bigint) IS 'Keep a sealed transport key, and record who brought it';
 
 -- Packets under sealed keys.  eid, sd_aid, kvn, key_type and sealed are a row
 -- of smsr.keyset; KIc and KID follow from its version and key lengths.
@@ -152,8 +196,10 @@ REVOKE ALL ON FUNCTION
 	smsr.new_storage_key(),
 	smsr.create_storage_key(),
 	smsr.keystore_status(),
-	smsr.seal_transport_key(text, smallint, text, bytea, bytea),
-	smsr.seal_transport_key_file(text, smallint, text, text),
+	smsr.seal_key(text, text, text, smallint, bytea, bytea),
+	smsr.seal_key_file(text, text, text, smallint, text),
+	smsr.combine_key(text, text, text, smallint, bigint, bytea[]),
+	smsr.add_transport_key(text, text, smallint, text, bytea, bytea, name[], bigint),
 	smsr.next_transport_key_id(text),
 	smsr.import_transport_key(text, text, bytea, bytea),
 	smsr.import_transport_key_file(text, text, text),

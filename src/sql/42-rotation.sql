@@ -12,17 +12,23 @@ CREATE FUNCTION smsr.rewrap_storage_keys() RETURNS int
 AS $$
 DECLARE
 	n int;
+	kek text;
 BEGIN
+	IF NOT smsr.key_act('rewrap_storage_keys', 'every storage key under the current KEK') THEN
+		RETURN NULL;
+	END IF;
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
 	UPDATE smsr.storage_key AS s SET wrapped = r.wrapped, kek = r.kek
 		FROM (SELECT k.id, w.wrapped, w.kek
 			FROM smsr.storage_key AS k, LATERAL smsr.rewrap_storage_key(k.id) AS w) AS r
 		WHERE r.id = s.id;
 	GET DIAGNOSTICS n = ROW_COUNT;
+	SELECT max(s.kek) INTO kek FROM smsr.storage_key AS s;
+	PERFORM smsr.record_key_act('rewrap_storage_keys', jsonb_build_object('storage_keys', n, 'kek', kek));
 	RETURN n;
 END
 $$;
-COMMENT ON FUNCTION smsr.rewrap_storage_keys() IS 'Wraps every storage key under the current KEK, after which the former one opens nothing any more; returns how many';
+COMMENT ON FUNCTION smsr.rewrap_storage_keys() IS 'Wraps every storage key under the current KEK, after which the former one opens nothing any more; returns how many. NULL: it waits for a second person';
 
 CREATE FUNCTION smsr.sealed_keyset_opens(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'smsr_sealed_keyset_opens'
@@ -34,16 +40,18 @@ CREATE FUNCTION smsr.reseal_keyset(eid smsr.eid, sd_aid smsr.aid, kvn smallint, 
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 500;
 COMMENT ON FUNCTION smsr.reseal_keyset(smsr.eid, smsr.aid, smallint, smallint, bytea) IS 'The same key set under the active storage key; NULL if it does not open';
 
-CREATE FUNCTION smsr.reseal_transport_key(eum_id text, id smallint, mode text, sealed bytea) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'smsr_reseal_transport_key'
+CREATE FUNCTION smsr.reseal_key(kind text, name text, variant text, number smallint, sealed bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_reseal_key'
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION smsr.reseal_transport_key(text, smallint, text, bytea) IS 'The same transport key under the active storage key; NULL if it does not open';
+COMMENT ON FUNCTION smsr.reseal_key(text, text, text, smallint, bytea) IS 'The same transport key, master key or component under the active storage key; NULL if it does not open';
 
 CREATE VIEW smsr.storage_key_use WITH (security_invoker = true) AS
 	SELECT s.id, s.state, s.kek, s.created_at,
 		(SELECT count(*) FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = int4send(s.id)) AS key_sets,
 		(SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = int4send(s.id)) AS transport_keys,
-		(SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = int4send(s.id)) AS checkpoints
+		(SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = int4send(s.id)) AS checkpoints,
+		(SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = int4send(s.id)) AS master_keys,
+		(SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = int4send(s.id)) AS components
 	FROM smsr.storage_key AS s;
 COMMENT ON VIEW smsr.storage_key_use IS 'What each storage key seals: how far a rotation has come, and whether anything would be lost with a row of smsr.storage_key';
 
@@ -66,12 +74,26 @@ BEGIN
 
 	-- what does not open stays as it is, and keeps nobody else from being sealed again
 	UPDATE smsr.transport_key AS t SET sealed = r.sealed
-		FROM (SELECT o.eum_id, o.id, smsr.reseal_transport_key(o.eum_id, o.id, o.mode, o.sealed) AS sealed
+		FROM (SELECT o.eum_id, o.id, smsr.reseal_key('transport', o.eum_id, o.mode, o.id, o.sealed) AS sealed
 			FROM smsr.transport_key AS o
 			WHERE substr(o.sealed, 2, 4) = ANY (former)
 			LIMIT max FOR UPDATE SKIP LOCKED) AS r
 		WHERE t.eum_id = r.eum_id AND t.id = r.id AND r.sealed IS NOT NULL;
 	GET DIAGNOSTICS n = ROW_COUNT;
+	-- few, so their number counts for nothing
+	UPDATE smsr.master_key AS m SET sealed = r.sealed
+		FROM (SELECT o.name, smsr.reseal_key('master', o.name, o.scheme, 1::smallint, o.sealed) AS sealed
+			FROM smsr.master_key AS o
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+			FOR UPDATE SKIP LOCKED) AS r
+		WHERE m.name = r.name AND r.sealed IS NOT NULL;
+	UPDATE smsr.key_component AS c SET sealed = r.sealed
+		FROM (SELECT o.ceremony_id, o.number, smsr.reseal_key('component', o.ceremony_id::text,
+				y.kind || ' ' || y.variant, o.number, o.sealed) AS sealed
+			FROM smsr.key_component AS o JOIN smsr.key_ceremony AS y ON y.id = o.ceremony_id
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+			FOR UPDATE OF o SKIP LOCKED) AS r
+		WHERE c.ceremony_id = r.ceremony_id AND c.number = r.number AND r.sealed IS NOT NULL;
 
 	UPDATE smsr.keyset AS k SET sealed = smsr.reseal_keyset(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 		WHERE k.ctid = ANY (ARRAY(SELECT o.ctid FROM smsr.keyset AS o
@@ -90,12 +112,16 @@ BEGIN
 	SELECT count(*) INTO left_over
 		FROM (SELECT FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former) LIMIT 100 * max::bigint) AS l;
 	left_over := left_over + (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = ANY (former))
-		+ (SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = ANY (former));
+		+ (SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = ANY (former))
+		+ (SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = ANY (former))
+		+ (SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = ANY (former));
 
 	-- not without need: it makes every backend open its storage keys anew
 	IF left_over = 0 AND EXISTS (SELECT FROM smsr.storage_key AS s WHERE s.state = 'retiring') THEN
 		UPDATE smsr.storage_key AS s SET state = 'retired'
 			WHERE s.state = 'retiring' AND int4send(s.id) = ANY (former);
+		PERFORM smsr.record_key_act('reseal_keys', jsonb_build_object('active',
+			(SELECT s.id FROM smsr.storage_key AS s WHERE s.state = 'active')));
 	END IF;
 	RETURN left_over;
 END
@@ -111,18 +137,23 @@ DECLARE
 BEGIN
 	-- who has sealed something and not committed yet is waited for
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
-	LOCK TABLE smsr.keyset, smsr.transport_key, smsr.audit_checkpoint IN SHARE MODE;
+	LOCK TABLE smsr.keyset, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.audit_checkpoint IN SHARE MODE;
 	SELECT u.* INTO key FROM smsr.storage_key_use AS u WHERE u.id = destroy_storage_key.id;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING MESSAGE = format('storage key %s does not exist', id);
 	END IF;
-	IF key.state <> 'retired' OR key.key_sets + key.transport_keys + key.checkpoints > 0 THEN
+	IF key.state <> 'retired' OR key.key_sets + key.transport_keys + key.master_keys + key.components + key.checkpoints > 0 THEN
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = format('storage key %s is still in use', id),
-			DETAIL = format('It is %s and seals %s key sets, %s transport keys and %s checkpoints.', key.state, key.key_sets, key.transport_keys, key.checkpoints),
+			DETAIL = format('It is %s and seals %s key sets, %s other keys and %s checkpoints.', key.state, key.key_sets,
+				key.transport_keys + key.master_keys + key.components, key.checkpoints),
 			HINT = 'Call smsr.create_storage_key() for its successor, then smsr.reseal_keys() until that returns 0.';
 	END IF;
+	IF NOT smsr.key_act('destroy_storage_key', format('storage key %s is deleted', id), to_jsonb(id)) THEN
+		RETURN;
+	END IF;
 	DELETE FROM smsr.storage_key AS s WHERE s.id = destroy_storage_key.id;
+	PERFORM smsr.record_key_act('destroy_storage_key', jsonb_build_object('storage_key', id));
 END
 $$;
 COMMENT ON FUNCTION smsr.destroy_storage_key(int) IS 'Deletes a retired storage key that seals nothing any more; what backups have that it sealed does not open after that';

@@ -84,13 +84,13 @@ COMMENT ON FUNCTION smsr.ask_approval(bigint, text, text, text, bytea, int, name
 
 -- For functions that act at once: the first call asks, the same call again, once
 -- that is approved, acts.  Arguments are not kept, they may be worth hiding.
-CREATE FUNCTION smsr.second_person(p_function text, p_what text, p_arguments jsonb DEFAULT NULL, p_count int DEFAULT 1)
-	RETURNS boolean
+CREATE FUNCTION smsr.second_person(p_function text, p_what text, p_arguments jsonb DEFAULT NULL, p_count int DEFAULT 1,
+		p_party text DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		me text := smsr.require_requester();
+		me text := coalesce(p_party, smsr.require_requester());
 		roles name[] := smsr.approver_roles(p_function, me, p_count);
 		call_digest bytea;
 		known smsr.approval;
@@ -116,7 +116,7 @@ CREATE FUNCTION smsr.second_person(p_function text, p_what text, p_arguments jso
 		END IF;
 		RETURN false;
 	END $$;
-COMMENT ON FUNCTION smsr.second_person(text, text, jsonb, int)
+COMMENT ON FUNCTION smsr.second_person(text, text, jsonb, int, text)
 	IS 'Whether a call may go on: no rule asks for a second person, or one has approved this very call. If not, it is noted that it waits';
 
 -- Which approval a number means: its own, or that of an operation.
@@ -159,3 +159,37 @@ CREATE FUNCTION smsr.approval_of(p_id bigint) RETURNS smsr.approval
 		RETURN a;
 	END $$;
 COMMENT ON FUNCTION smsr.approval_of(bigint) IS 'The undecided approval of this id, or of the operation of this id, if the caller is who may decide it; an error otherwise';
+
+-- ---- what is done to keys: of this SM-SR, whoever its key officer is ----
+
+CREATE FUNCTION smsr.key_act(p_function text, p_what text, p_arguments jsonb DEFAULT NULL) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN smsr.second_person(p_function, p_what, p_arguments, p_party => smsr.setting('smsr_id'));
+	END $$;
+COMMENT ON FUNCTION smsr.key_act(text, text, jsonb) IS 'smsr.second_person() for what is done to keys: a key officer acts for this SM-SR and is no party';
+
+CREATE FUNCTION smsr.used_approval(p_function text) RETURNS bigint
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN (SELECT max(a.id) FROM smsr.approval a
+			WHERE a.function = p_function AND a.used_at = now() AND a.requested_by = smsr.caller());
+	END $$;
+COMMENT ON FUNCTION smsr.used_approval(text) IS 'The approval that let the calling transaction go on; NULL: no rule asked for one';
+
+CREATE FUNCTION smsr.record_key_act(p_function text, p_details jsonb, p_status text DEFAULT 'EXECUTED_SUCCESS') RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		approval bigint := smsr.used_approval(p_function);
+	BEGIN
+		PERFORM smsr.record_audit(NULL, p_function, p_operation_id => approval, p_requester => smsr.setting('smsr_id'),
+			p_status => p_status, p_details => p_details,
+			p_approved_by => (SELECT a.decided_by FROM smsr.approval a WHERE a.id = approval)::text);
+	END $$;
+COMMENT ON FUNCTION smsr.record_key_act(text, jsonb, text) IS 'Record in this SM-SR''s own chain what was done to keys, and who approved it; never a key';

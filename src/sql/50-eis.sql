@@ -71,8 +71,8 @@ AS $$
 				p.emergency_attribute, p.msisdn, p.imsi, p.profile_type, p.allocated_memory, p.free_memory, p.pol2
 			FROM registered AS r, unnest(r.profiles) AS p
 	), new_keyset AS (
-		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, check_values, sealed)
-			SELECT k.eid, k.sd_aid, k.kvn, k.type, k.key_type, k.counter, k.check_values, k.sealed
+		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, first_counter, check_values, sealed)
+			SELECT k.eid, k.sd_aid, k.kvn, k.type, k.key_type, k.counter, k.counter, k.check_values, k.sealed
 			FROM registered AS r, unnest(r.keysets) AS k
 	), recorded AS MATERIALIZED (
 		-- what the eUICC brought with it first, under its own dates

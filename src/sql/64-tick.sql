@@ -59,6 +59,7 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 				generate_series(date_trunc('month', now()) + interval '1 month',
 					date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m;
 		PERFORM smsr.prune_notices();
+		PERFORM smsr.expire_key_ceremonies();
 		RETURN made;
 	END $$;
 COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
@@ -73,12 +74,16 @@ CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS b
 		IF distance IS NULL OR distance < 1 OR distance > 1099511627775 THEN
 			RAISE EXCEPTION 'distance must be between 1 and 1099511627775' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
+		IF NOT smsr.key_act('advance_counters', format('every counter by %s', distance), to_jsonb(distance)) THEN
+			RETURN NULL;
+		END IF;
 		UPDATE smsr.keyset SET counter = least(counter + distance, 1099511627775) WHERE type = 'SCP80';
 		GET DIAGNOSTICS n = ROW_COUNT;
 		INSERT INTO smsr.incarnation AS i (system_identifier, timeline)
 			SELECT s.system_identifier, s.timeline FROM smsr.server_incarnation() s
 			ON CONFLICT (one) DO UPDATE SET system_identifier = excluded.system_identifier,
 				timeline = excluded.timeline, recorded_at = now();
+		PERFORM smsr.record_key_act('advance_counters', jsonb_build_object('distance', distance, 'key_sets', n));
 		RETURN n;
 	END $$;
-COMMENT ON FUNCTION smsr.advance_counters(bigint) IS 'After a restore from a backup: move every SCP80 counter ahead of whatever was used since; returns how many key sets';
+COMMENT ON FUNCTION smsr.advance_counters(bigint) IS 'After a restore from a backup: move every SCP80 counter ahead of whatever was used since; returns how many key sets. NULL: it waits for a second person';

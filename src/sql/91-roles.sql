@@ -111,9 +111,12 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
 				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters}'),
-			-- a transport key in a file on the server is a superuser's
+			-- files are those below smsr.key_directory
 			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,destroy_storage_key,
-				import_transport_key,check_logging,trust_ci,trust_eum,distrust,read_certificate}'),
+				import_transport_key,import_transport_key_file,begin_key_ceremony,begin_master_key_ceremony,enter_key_component,
+				abort_key_ceremony,import_master_key,import_master_key_file,destroy_master_key,import_keys,
+				check_logging,trust_ci,trust_eum,distrust,read_certificate}'),
+			('{smsr_auditor,smsr_key_officer}', '{check_key_values,key_evidence}'),
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status}'),
 			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
 				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
@@ -132,7 +135,7 @@ CREATE FUNCTION smsr.sealed_columns(OUT table_name name, OUT column_name name) R
 		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p')
 			AND (a.attname IN ('sealed', 'wrapped')
 				-- an EIS that is not registered yet has key values, in clear if that EUM sends them so
-				OR (c.relname, a.attname) = ('eis_inbox', 'document')
+				OR (c.relname, a.attname) IN (('eis_inbox', 'document'), ('key_inbox', 'keys'))
 				-- whoever knows it can listen
 				OR (c.relname, a.attname) = ('notice_cursor', 'channel'));
 	END $$;
@@ -206,7 +209,8 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		-- ---- administrators and auditors read everything, key officers what is about keys ----
 		FOR one IN
 			SELECT c.relname, c.relkind, c.oid::regclass AS name,
-				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'transport_key', 'keyset', 'incarnation', 'trusted_certificate')
+				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'transport_key', 'keyset', 'incarnation',
+						'master_key', 'key_ceremony', 'key_component', 'key_inbox', 'key_reject', 'trusted_certificate')
 					THEN ', smsr_key_officer' ELSE '' END AS readers,
 				(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
 					WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -222,6 +226,8 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		END LOOP;
 		GRANT INSERT, DELETE ON smsr.eis_inbox TO smsr_administrator;
 		CREATE POLICY smsr_administrator ON smsr.eis_inbox TO smsr_administrator USING (true) WITH CHECK (true);
+		GRANT INSERT, DELETE ON smsr.key_inbox TO smsr_key_officer;
+		CREATE POLICY smsr_key_officer ON smsr.key_inbox TO smsr_key_officer USING (true) WITH CHECK (true);
 		GRANT INSERT, UPDATE, DELETE ON smsr.route TO smsr_administrator;
 		CREATE POLICY smsr_administrator ON smsr.route TO smsr_administrator USING (true) WITH CHECK (true);
 

@@ -210,6 +210,28 @@ static const WrapVector wraps[] = {
 	{"3des-ecb-3key", WRAP_3DES_ECB, "000102030405060708090a0b0c0d0e0f1011121314151617",
 		"404142434445464748494a4b4c4d4e4f",
 	"878dbec6d65ccebdb586cf6f3653d44e"},
+	{"ecb-aes128-24", WRAP_AES_ECB_PKCS7, "000102030405060708090a0b0c0d0e0f",
+		"404142434445464748494a4b4c4d4e4f5051525354555657",
+	"d533e59b45a153ed7e5e9c5dfcfd4aaa6ae4e9069c689946901bfeffc92568b0"},
+	{"ecb-aes256-16", WRAP_AES_ECB_PKCS7, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+		"404142434445464748494a4b4c4d4e4f",
+	"a37edf3f975abaef937b62c78d5bb157"},
+	{"ecb-aes192-32", WRAP_AES_ECB_PKCS7, "000102030405060708090a0b0c0d0e0f1011121314151617",
+		"404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f",
+	"27549e3127592d93f091608d27e966d4b8e995e46d584b742b7a77657bc41337"},
+};
+
+/* Keys of whole blocks that are padded all the same; and one that only seems so. */
+static const WrapVector padded[] = {
+	{"ecb-pad-16", WRAP_AES_ECB_PKCS7, "000102030405060708090a0b0c0d0e0f",
+		"404142434445464748494a4b4c4d4e4f",
+	"d533e59b45a153ed7e5e9c5dfcfd4aaa954f64f2e4e86e9eee82d20216684899"},
+	{"ecb-pad-32", WRAP_AES_ECB_PKCS7, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+		"404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f",
+	"a37edf3f975abaef937b62c78d5bb157974b412738e50f45c7f9db25413f274b9f3b7504926f8bd36e3118e903a4cd4a"},
+	{"ecb-ends-as-padding", WRAP_AES_ECB_PKCS7, "000102030405060708090a0b0c0d0e0f",
+		"40414243444546474807070707070707",
+	"511dfb7eaebdf4d4a14ef5740e7a8305"},
 };
 
 TEST_SUITE(wrap)
@@ -242,6 +264,14 @@ TEST_SUITE(wrap)
 			ok(back.len == 0, "%s: nothing is released", v->id);
 		}
 	}
+	for (size_t i = 0; i < sizeof(padded) / sizeof(padded[0]); i++)
+	{
+		const WrapVector *v = &padded[i];
+		SmsrWriter	back = writer(hex(v->plain).len);
+
+		if (succeeds(key_unwrap(v->mode, hex(v->kek), hex(v->wrapped), &back, &error), &error, "%s: unwrap", v->id))
+			is_hex(smsr_written(&back), v->plain, "%s: unwrapped", v->id);
+	}
 	{
 		SmsrWriter	back = writer(100);
 
@@ -272,10 +302,14 @@ TEST_SUITE(wrap)
 			  SMSR_TOO_LONG, "wrapped key", 0, "more than a key set");
 		fails(key_wrap(WRAP_AES_KW, noise(16), noise(20), &back, &error), &error,
 			  SMSR_BAD_LENGTH, "key", 0, "KW wants a multiple of eight");
+		fails(key_wrap(WRAP_AES_ECB_PKCS7, noise(16), noise(20), &back, &error), &error,
+			  SMSR_BAD_LENGTH, "key", 0, "padding of other lengths is not told from a key");
+		fails(key_unwrap(WRAP_AES_ECB_PKCS7, noise(16), noise(24), &back, &error), &error,
+			  SMSR_BAD_LENGTH, "wrapped key", 0, "ECB of 24 octets");
 		ok(back.len == 0, "nothing is written for any of these");
 	}
 
-	for (int i = WRAP_NONE; i <= WRAP_3DES_ECB; i++)
+	for (int i = WRAP_NONE; i < WRAP_MODES; i++)
 		ok(wrap_mode_parse(wrap_mode_name((WrapMode) i), &mode) && mode == (WrapMode) i,
 		   "mode %s", wrap_mode_name((WrapMode) i));
 	ok(!wrap_mode_parse("AES-KW", &mode) && !wrap_mode_parse("", &mode), "unknown modes");

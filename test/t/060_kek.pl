@@ -183,11 +183,14 @@ my $wrapped = must("$root/build/pkcs11-gcm", $softhsm, 'smsr', $pin, 'kek', '2b7
 chomp $wrapped;
 # its check value is AES over 01^16
 is(says("SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.2', 'aes-kw', '\\x$wrapped', '\\x2cf6a4')"), 1, 'a transport key, wrapped in the token');
+is(says("SELECT encode(smsr.import_master_key('token', 'kdf3', '\\x$wrapped', '\\x2cf6a4'), 'hex')"), '2cf6a4', 'a master key, wrapped in the token');
+is(says("SELECT encode(smsr.enter_key_component(smsr.begin_key_ceremony('1.3.6.1.4.1.99999.2', 'aes-kw', 2, '\\x000000'), wrapped => '\\x$wrapped'), 'hex')"),
+	'2cf6a4', 'a component, wrapped in the token');
 like(says("SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.2', 'aes-kw', '\\x${wrapped}00', '\\x2cf6a4')"),
 	qr/wrapped transport key does not open under the key encryption key/, 'not if it is altered');
 like(says("SELECT smsr.import_transport_key('1.3.6.1.4.1.99999.2', 'aes-kw', wrapped, check_value) FROM smsr.storage_key WHERE id = 1"),
 	qr/wrapped transport key does not open/, 'and a storage key can not pass for one');
-$stack->sql("DELETE FROM smsr.transport_key WHERE eum_id = '1.3.6.1.4.1.99999.2'");
+$stack->sql("DELETE FROM smsr.transport_key WHERE eum_id = '1.3.6.1.4.1.99999.2'; DELETE FROM smsr.key_ceremony; DELETE FROM smsr.master_key");
 
 # ---- what can be wrong with a token ----
 
