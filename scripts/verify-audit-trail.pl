@@ -16,12 +16,12 @@ use JSON::PP;
 use Time::Local qw(timegm);
 
 my %record = (
-	eid => 'octets', recorded_at => 'time', smsr_id => 'text', operation_date => 'time', operation_type => 'octets',
+	eid => 'octets', chain_party => 'text', recorded_at => 'time', smsr_id => 'text', operation_date => 'time', operation_type => 'octets',
 	function => 'text', operation_id => 'number', requester_id => 'text', requested_by => 'text', reason => 'text',
 	approved_by => 'text', status => 'text', subject_code => 'text', reason_code => 'text', isdp_aid => 'octets',
 	iccid => 'iccid', imei => 'text', meid => 'text', details => 'text');
-my @record = qw(eid recorded_at smsr_id operation_date operation_type function operation_id requester_id requested_by
-	reason approved_by status subject_code reason_code isdp_aid iccid imei meid details);
+my @record = qw(eid chain_party recorded_at smsr_id operation_date operation_type function operation_id requester_id
+	requested_by reason approved_by status subject_code reason_code isdp_aid iccid imei meid details);
 my %checkpoint = (
 	id => 'number', taken_at => 'time', smsr_id => 'text', first_position => 'number', last_position => 'number',
 	records => 'number', digest => 'octets', previous => 'octets');
@@ -66,12 +66,11 @@ sub fault { print "@_\n"; $faults++; return; }
 # ---- each chain ----
 
 my %chain;
-push @{ $chain{ $_->{eid} // '' } }, $_ for @records;
-for my $eid (sort keys %chain)
+push @{ $chain{ $_->{eid} // (defined $_->{chain_party} ? "party $_->{chain_party}" : 'the SM-SR') } }, $_ for @records;
+for my $of (sort keys %chain)
 {
-	my $of = $eid eq '' ? 'the SM-SR' : $eid;
 	my $before;
-	for my $r (sort { $a->{number} <=> $b->{number} } @{ $chain{$eid} })
+	for my $r (sort { $a->{number} <=> $b->{number} } @{ $chain{$of} })
 	{
 		my $digest = digest('smsr audit record 1', \@record, \%record, $r);
 		my $expected = $before ? $before->{number} + 1 : $r->{number};

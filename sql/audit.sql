@@ -14,6 +14,67 @@ SELECT smsr.record_audit(pg_temp.eid(1), 'enable_profile', 17, '1.3.6.1.4.1.3', 
 SELECT smsr.record_audit(pg_temp.eid(1), 'disable_profile', 18, p_reason => 'another', p_requested_by => 'somebody');
 SELECT smsr.record_audit(NULL, 'register_party', p_details => '{"b": [1.50, "ü"], "a": null}');
 SELECT smsr.record_audit(NULL, NULL, p_operation_type => '\x0102');
+-- whose chain it is without an eUICC: of the party that calls, else of the one that it
+-- is done for; an administrator's is the SM-SR's own, whomever it is about
+CREATE ROLE regress_smsr_party;
+CREATE ROLE regress_smsr_nobody;
+INSERT INTO smsr.party (oid, kind, name) VALUES ('1.3.6.1.4.1.99999.30', 'MNO', 'North Mobile');
+INSERT INTO smsr.party_role (role_name, party_id, bound_by) VALUES ('regress_smsr_party', '1.3.6.1.4.1.99999.30', current_user);
+GRANT USAGE ON SCHEMA smsr TO regress_smsr_party, regress_smsr_nobody;
+CREATE FUNCTION public.recorded(p_by name, p_eid smsr.eid, p_requester text, p_batch boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	entry smsr.audit_trail := smsr.audit_entry(p_eid, 'set_plma', p_requester => p_requester);
+	chain record;
+BEGIN
+	-- whatever the record itself says
+	entry.chain_party := '1.2.3';
+	PERFORM set_config('role', p_by, true);
+	PERFORM public.as_owner(entry, p_batch);
+	PERFORM set_config('role', 'none', true);
+	SELECT t.eid, t.chain_party, t.number, h.number = t.number AND h.hash = t.hash AS is_head INTO chain
+		FROM smsr.audit_trail t JOIN smsr.audit_head h ON h.eid IS NOT DISTINCT FROM t.eid AND h.chain_party IS NOT DISTINCT FROM t.chain_party
+		ORDER BY t.position DESC LIMIT 1;
+	RETURN format('%s %s%s', CASE WHEN chain.eid IS NOT NULL THEN 'eUICC''s' ELSE coalesce(right(chain.chain_party, 2), 'own') END, chain.number, CASE WHEN NOT chain.is_head THEN ' no head' END);
+END $$;
+CREATE FUNCTION public.as_owner(entry smsr.audit_trail, batch boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	IF batch THEN
+		PERFORM smsr.record_audit(ARRAY[entry]);
+	ELSE
+		PERFORM smsr.record_audit(entry.eid, entry.function, p_requester => entry.requester_id);
+	END IF;
+END $$;
+BEGIN;
+SELECT c.by, c.requester, recorded(c.by, NULL, c.requester, false) AS one, recorded(c.by, NULL, c.requester, true) AS several,
+	recorded(c.by, pg_temp.eid(1), c.requester, false) AS "of an eUICC", recorded(c.by, pg_temp.eid(1), c.requester, true) AS several
+FROM (VALUES (1, 'regress_smsr_party', '1.3.6.1.4.1.99999.30'), (2, 'regress_smsr_party', '1.3.6.1.4.1.99999.31'), (3, 'regress_smsr_party', NULL),
+	(4, 'none', '1.3.6.1.4.1.99999.30'), (5, 'none', smsr.setting('smsr_id')), (6, 'none', NULL),
+	(7, 'regress_smsr_nobody', '1.3.6.1.4.1.99999.30'), (8, 'regress_smsr_nobody', smsr.setting('smsr_id')), (9, 'regress_smsr_nobody', NULL)) c (n, by, requester)
+ORDER BY c.n;
+-- of several chains in one call, in any order: each chain for itself
+CREATE FUNCTION public.many() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+	SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE n % 3 WHEN 0 THEN '89001012012341234012345678901224'::smsr.eid END, 'get_eis', n,
+		CASE n % 3 WHEN 1 THEN '1.3.6.1.4.1.99999.3' || n % 2 END) ORDER BY n)) FROM generate_series(1, 12) n
+$$;
+SET LOCAL ROLE regress_smsr_nobody;
+SELECT public.many();
+RESET ROLE;
+SELECT t.eid, t.chain_party, array_agg(t.operation_id ORDER BY t.number) AS ids FROM smsr.audit_trail t WHERE t.function = 'get_eis' GROUP BY 1, 2 ORDER BY min(t.position);
+SELECT * FROM smsr.audit_verify();
+-- no chain is an eUICC's and a party's
+\set VERBOSITY terse
+INSERT INTO smsr.audit_head VALUES (pg_temp.eid(1), '1.3.6.1.4.1.99999.30', 1, sha256(''), now());
+\set VERBOSITY default
+ROLLBACK;
+-- heads stay in their chains
+BEGIN;
+SELECT recorded('regress_smsr_party', NULL, NULL, false);
+UPDATE smsr.audit_head SET number = number + 1, chain_party = '1.3.6.1.4.1.99999.31' WHERE chain_party = '1.3.6.1.4.1.99999.30';
+ROLLBACK;
+DROP FUNCTION public.recorded, public.as_owner;
+DELETE FROM smsr.party WHERE oid = '1.3.6.1.4.1.99999.30';
+DROP OWNED BY regress_smsr_party, regress_smsr_nobody;
+DROP ROLE regress_smsr_party, regress_smsr_nobody;
 -- several: each eUICC's in the order given
 SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN n % 4 > 0 THEN pg_temp.eid(n % 4) END, 'audit_eis', n) ORDER BY n))
 FROM generate_series(1, 8) n;
@@ -82,7 +143,7 @@ UPDATE smsr.audit_head SET number = number + 1, eid = pg_temp.eid(9) WHERE eid =
 RESET session_replication_role;
 SELECT count(*) FROM smsr.audit_trail;
 -- a head that is there twice
-INSERT INTO smsr.audit_head VALUES (NULL, 1, sha256(''), now());
+INSERT INTO smsr.audit_head VALUES (NULL, NULL, 1, sha256(''), now());
 -- what no record can be
 \set VERBOSITY terse
 SELECT smsr.record_audit(ARRAY[NULL]::smsr.audit_trail[]);

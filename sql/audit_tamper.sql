@@ -181,6 +181,53 @@ SELECT * FROM pg_temp.found;
 SELECT * FROM smsr.verify_checkpoint(:'anchor');
 ROLLBACK;
 
+-- ---- chains of parties ----
+
+BEGIN;
+CREATE ROLE regress_smsr_nobody;
+CREATE FUNCTION public.refused(party int, function text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+	SELECT smsr.record_audit(NULL, function, p_requester => '1.3.6.1.4.1.99999.' || party, p_status => 'FAILED')
+$$;
+SET LOCAL ROLE regress_smsr_nobody;
+SELECT count(public.refused(n % 2 + 30, 'get_eis')) FROM generate_series(1, 6) n;
+RESET ROLE;
+CREATE VIEW pg_temp.found_of AS
+	SELECT right(eid::text, 4) AS eid, right(chain_party, 2) AS party, number, what FROM smsr.audit_verify();
+SELECT chain_party, number FROM smsr.audit_head WHERE eid IS NULL ORDER BY chain_party;
+SELECT * FROM pg_temp.found_of;
+SELECT pg_temp.unlock();
+SAVEPOINT sound;
+-- changed, deleted, and the head of one
+UPDATE smsr.audit_trail SET status = 'EXECUTED_SUCCESS' WHERE chain_party = '1.3.6.1.4.1.99999.30' AND number = 2;
+DELETE FROM smsr.audit_trail WHERE chain_party = '1.3.6.1.4.1.99999.31' AND number = 3;
+SELECT * FROM pg_temp.found_of;
+ROLLBACK TO sound;
+DELETE FROM smsr.audit_head WHERE chain_party = '1.3.6.1.4.1.99999.30';
+UPDATE smsr.audit_head SET hash = sha256('') WHERE chain_party = '1.3.6.1.4.1.99999.31';
+SELECT * FROM pg_temp.found_of;
+ROLLBACK TO sound;
+-- given to another party, to the SM-SR's own chain, to an eUICC
+UPDATE smsr.audit_trail SET chain_party = '1.3.6.1.4.1.99999.32' WHERE chain_party = '1.3.6.1.4.1.99999.30';
+UPDATE smsr.audit_head SET chain_party = '1.3.6.1.4.1.99999.32' WHERE chain_party = '1.3.6.1.4.1.99999.30';
+UPDATE smsr.audit_trail SET chain_party = NULL, eid = pg_temp.eid(8) WHERE chain_party = '1.3.6.1.4.1.99999.31';
+UPDATE smsr.audit_head SET chain_party = NULL, eid = pg_temp.eid(8) WHERE chain_party = '1.3.6.1.4.1.99999.31';
+SELECT * FROM pg_temp.found_of;
+ROLLBACK TO sound;
+DELETE FROM smsr.audit_trail WHERE eid IS NULL AND chain_party IS NULL;
+DELETE FROM smsr.audit_head WHERE eid IS NULL AND chain_party IS NULL;
+UPDATE smsr.audit_trail SET chain_party = NULL WHERE chain_party = '1.3.6.1.4.1.99999.30';
+UPDATE smsr.audit_head SET chain_party = NULL WHERE chain_party = '1.3.6.1.4.1.99999.30';
+SELECT * FROM pg_temp.found_of;
+ROLLBACK TO sound;
+-- two parties' exchanged, heads and all
+UPDATE smsr.audit_trail SET chain_party = '1.3.6.1.4.1.99999.x' || right(chain_party, 2) WHERE chain_party LIKE '%.3_';
+UPDATE smsr.audit_trail SET chain_party = CASE right(chain_party, 2) WHEN '30' THEN '1.3.6.1.4.1.99999.31' ELSE '1.3.6.1.4.1.99999.30' END
+	WHERE chain_party LIKE '%.x__';
+UPDATE smsr.audit_head h SET hash = (SELECT t.hash FROM smsr.audit_trail t WHERE t.chain_party = h.chain_party ORDER BY t.number DESC LIMIT 1)
+	WHERE h.chain_party LIKE '%.3_';
+SELECT * FROM pg_temp.found_of;
+ROLLBACK;
+
 -- ---- checkpoints ----
 
 -- one deleted, the newest deleted

@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "core/audit_chain.h"
@@ -59,10 +60,11 @@ typedef struct Field
 
 /*
  * What a digest is over, in this order: all columns of smsr.audit_trail but
- * those that say where the record stands.
+ * those that say where in its chain the record stands.
  */
 static const Field fields[] = {
 	{"eid", FIELD_EID},
+	{"chain_party", FIELD_TEXT},
 	{"recorded_at", FIELD_TIME},
 	{"smsr_id", FIELD_TEXT},
 	{"operation_date", FIELD_TIME},
@@ -84,7 +86,12 @@ static const Field fields[] = {
 };
 
 #define FIELDS			((int) lengthof(fields))
-#define FIELD_RECORDED_AT	1
+/* The chain, and what says whose it is */
+#define FIELD_CHAIN_EID		0
+#define FIELD_CHAIN_PARTY	1
+#define FIELD_RECORDED_AT	2
+#define FIELD_SMSR_ID		3
+#define FIELD_REQUESTER_ID	8
 
 /* Where things are in a row; looked up once a query. */
 typedef struct TrailShape
@@ -309,33 +316,64 @@ smsr_audit_link(PG_FUNCTION_ARGS)
 
 /* ---- records on their way in ---- */
 
+/* Without an eUICC it is a party's, and without a party the SM-SR's own. */
+typedef struct Chain
+{
+	const uint8 *eid;
+	SmsrBytes	party;			/* data NULL: none */
+} Chain;
+
 typedef struct Entry
 {
-	const uint8 *eid;			/* NULL: of the SM-SR itself */
+	Chain		chain;
 	int			given;			/* place in the array that was given */
 	Datum	   *values;
 	bool	   *nulls;
 } Entry;
 
-/* Chains in the order of smsr.eid, that of the SM-SR last; given order within. */
+static Chain
+make_chain(Datum eid, bool no_eid, Datum party, bool no_party)
+{
+	Chain		chain = {0};
+
+	if (!no_eid)
+		chain.eid = DatumGetEid(eid);
+	if (!no_party)
+	{
+		text	   *name = DatumGetTextPP(party);
+
+		chain.party = smsr_bytes(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	}
+	return chain;
+}
+
+/* Those of eUICCs in the order of smsr.eid, then parties', the SM-SR's last. */
+static int
+compare_chains(const Chain *a, const Chain *b)
+{
+	int			order;
+
+	if (a->eid == NULL || b->eid == NULL)
+		order = (a->eid == NULL) - (b->eid == NULL);
+	else
+		order = memcmp(a->eid, b->eid, EID_LEN);
+	if (order != 0)
+		return order;
+	if (a->party.data == NULL || b->party.data == NULL)
+		return (a->party.data == NULL) - (b->party.data == NULL);
+	order = memcmp(a->party.data, b->party.data, Min(a->party.len, b->party.len));
+	return order != 0 ? order : (a->party.len > b->party.len) - (a->party.len < b->party.len);
+}
+
+/* By chain, in the order given within. */
 static int
 compare_entries(const void *a, const void *b)
 {
 	const Entry *x = a;
 	const Entry *y = b;
-	int			order;
+	int			order = compare_chains(&x->chain, &y->chain);
 
-	if (x->eid == NULL || y->eid == NULL)
-		order = (x->eid == NULL) - (y->eid == NULL);
-	else
-		order = memcmp(x->eid, y->eid, EID_LEN);
 	return order != 0 ? order : x->given - y->given;
-}
-
-static bool
-same_chain(const uint8 *a, const uint8 *b)
-{
-	return a == NULL || b == NULL ? a == b : memcmp(a, b, EID_LEN) == 0;
 }
 
 static void
@@ -343,6 +381,39 @@ set_value(Entry *entry, int column, Datum value)
 {
 	entry->values[column] = value;
 	entry->nulls[column] = false;
+}
+
+static void
+set_chain(const TrailShape *shape, Entry *entry)
+{
+	int			eid = shape->field[FIELD_CHAIN_EID];
+	int			party = shape->field[FIELD_CHAIN_PARTY];
+
+	entry->chain = make_chain(entry->values[eid], entry->nulls[eid], entry->values[party], entry->nulls[party]);
+}
+
+/*
+ * A record without an eUICC goes to the chain of the party that calls, which
+ * holds it until its transaction ends; of a caller that acts for nobody, to that
+ * of the party for which it is done.  This SM-SR's own has no name.
+ */
+static void
+choose_chain(const TrailShape *shape, Entry *entry, const Datum *defaults, const bool *no_default)
+{
+	int			party = shape->field[FIELD_CHAIN_PARTY];
+	int			requester = shape->field[FIELD_REQUESTER_ID];
+	int			own = shape->field[FIELD_SMSR_ID];
+
+	entry->nulls[party] = true;
+	if (!entry->nulls[shape->field[FIELD_CHAIN_EID]])
+		return;
+	if (!no_default[party])
+		set_value(entry, party, defaults[party]);
+	else if (!entry->nulls[requester])
+		set_value(entry, party, entry->values[requester]);
+	if (!entry->nulls[party] && !no_default[own] &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, entry->values[party], defaults[own])))
+		entry->nulls[party] = true;
 }
 
 static Entry *
@@ -371,7 +442,7 @@ read_entries(const TrailShape *shape, ArrayType *array, int *count)
 		entry->values = values + (Size) i * natts;
 		entry->nulls = nulls + (Size) i * natts;
 		deform(shape, rows[i], entry->values, entry->nulls);
-		entry->eid = entry->nulls[shape->field[0]] ? NULL : DatumGetEid(entry->values[shape->field[0]]);
+		set_chain(shape, entry);
 	}
 	return entries;
 }
@@ -412,13 +483,15 @@ smsr_audit_prepared(PG_FUNCTION_ARGS)
 			if (!no_default[column] && (entries[i].nulls[column] || f == FIELD_RECORDED_AT))
 				set_value(&entries[i], column, defaults[column]);
 		}
+		choose_chain(shape, &entries[i], defaults, no_default);
+		set_chain(shape, &entries[i]);
 	}
 	qsort(entries, count, sizeof(Entry), compare_entries);
 	for (int i = 0, number = 0; i < count; i++)
 	{
 		uint8		digest[AUDIT_HASH_LEN];
 
-		number = i > 0 && same_chain(entries[i - 1].eid, entries[i].eid) ? number + 1 : 1;
+		number = i > 0 && compare_chains(&entries[i - 1].chain, &entries[i].chain) == 0 ? number + 1 : 1;
 		digest_values(shape, entries[i].values, entries[i].nulls, digest);
 		set_value(&entries[i], shape->number, Int32GetDatum(number));
 		set_value(&entries[i], shape->hash, PointerGetDatum(audit_hash_bytea(digest)));
@@ -431,10 +504,14 @@ static void
 read_head(Datum row, const Entry *entry, int32 *number, uint8 *hash)
 {
 	HeapTupleHeader head = DatumGetHeapTupleHeader(row);
+	bool		no_eid;
+	bool		no_party;
 	bool		isnull;
-	Datum		eid = GetAttributeByName(head, "eid", &isnull);
+	Datum		eid = GetAttributeByName(head, "eid", &no_eid);
+	Datum		party = GetAttributeByName(head, "chain_party", &no_party);
+	Chain		chain = make_chain(eid, no_eid, party, no_party);
 
-	if (!same_chain(isnull ? NULL : DatumGetEid(eid), entry->eid))
+	if (compare_chains(&chain, &entry->chain) != 0)
 		elog(ERROR, "heads of audit chains are not in the order of their records");
 	*number = DatumGetInt32(GetAttributeByName(head, "number", &isnull));
 	memcpy(hash, audit_get_hash(GetAttributeByName(head, "hash", &isnull)), AUDIT_HASH_LEN);
@@ -479,22 +556,31 @@ smsr_audit_linked(PG_FUNCTION_ARGS)
 
 /* ---- append-only ---- */
 
+static Chain
+chain_of_head(HeapTuple head, TupleDesc desc)
+{
+	bool		no_eid;
+	bool		no_party;
+	Datum		eid = heap_getattr(head, find_column(desc, "eid") + 1, desc, &no_eid);
+	Datum		party = heap_getattr(head, find_column(desc, "chain_party") + 1, desc, &no_party);
+
+	return make_chain(eid, no_eid, party, no_party);
+}
+
 /* Heads of chains move on, and nowhere else. */
 static bool
 moves_forward(const TriggerData *trigger)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
-	int			eid = find_column(desc, "eid") + 1;
 	int			number = find_column(desc, "number") + 1;
-	bool		old_null;
-	bool		new_null;
-	Datum		old_eid = heap_getattr(trigger->tg_trigtuple, eid, desc, &old_null);
-	Datum		new_eid = heap_getattr(trigger->tg_newtuple, eid, desc, &new_null);
+	Chain		old_chain = chain_of_head(trigger->tg_trigtuple, desc);
+	Chain		new_chain = chain_of_head(trigger->tg_newtuple, desc);
+	bool		isnull;
 
-	if (!same_chain(old_null ? NULL : DatumGetEid(old_eid), new_null ? NULL : DatumGetEid(new_eid)))
+	if (compare_chains(&old_chain, &new_chain) != 0)
 		return false;
-	return DatumGetInt32(heap_getattr(trigger->tg_newtuple, number, desc, &new_null)) >
-		DatumGetInt32(heap_getattr(trigger->tg_trigtuple, number, desc, &old_null));
+	return DatumGetInt32(heap_getattr(trigger->tg_newtuple, number, desc, &isnull)) >
+		DatumGetInt32(heap_getattr(trigger->tg_trigtuple, number, desc, &isnull));
 }
 
 /* A rotation of storage keys seals anew, and changes nothing else. */

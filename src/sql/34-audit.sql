@@ -1,12 +1,14 @@
 -- The audit trail: who asked for what, for whom, why and with what result.
 -- Records are only ever added, each eUICC's hanging together by hashes; see
--- doc/audit.md.
+-- doc/audit.md.  A party that is refused what is none of its business has a chain
+-- of its own for that: nobody else waits for its transactions.
 
 CREATE SEQUENCE smsr.audit_position_seq;
 COMMENT ON SEQUENCE smsr.audit_position_seq IS 'Order of the records of all chains; one that was rolled back leaves a gap';
 
 CREATE TABLE smsr.audit_trail (
 	eid smsr.eid,
+	chain_party text,
 	number int NOT NULL CHECK (number > 0),
 	position bigint NOT NULL DEFAULT nextval('smsr.audit_position_seq'),
 	recorded_at timestamptz NOT NULL CHECK (isfinite(recorded_at)),
@@ -27,16 +29,18 @@ CREATE TABLE smsr.audit_trail (
 	imei text,
 	meid text,
 	details jsonb,
-	hash bytea NOT NULL CHECK (length(hash) = 32)
+	hash bytea NOT NULL CHECK (length(hash) = 32),
+	CHECK (eid IS NULL OR chain_party IS NULL)
 ) PARTITION BY RANGE (recorded_at);
 CREATE TABLE smsr.audit_trail_default PARTITION OF smsr.audit_trail DEFAULT;
 -- Indexes are each partition's own, as those of smsr.message are.
-CREATE UNIQUE INDEX audit_trail_default_eid_number ON smsr.audit_trail_default (eid, number) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX audit_trail_default_eid_number ON smsr.audit_trail_default (eid, number, chain_party) NULLS NOT DISTINCT;
 CREATE INDEX audit_trail_default_position ON smsr.audit_trail_default USING brin (position, recorded_at) WITH (autosummarize = on);
 COMMENT ON TABLE smsr.audit_trail IS 'AuditTrail of the EIS (SGP.02 Annex E) and of this SM-SR: one record an operation, refusal or notification; only ever inserted into, never deleted with the eUICC';
 COMMENT ON TABLE smsr.audit_trail_default IS 'Records of a time for which no partition was made';
-COMMENT ON COLUMN smsr.audit_trail.eid IS 'NULL: a record of the SM-SR itself';
-COMMENT ON COLUMN smsr.audit_trail.number IS 'Place in the chain of the eUICC, from 1 without a gap';
+COMMENT ON COLUMN smsr.audit_trail.eid IS 'NULL: a record of the chain of chain_party, or of the SM-SR itself';
+COMMENT ON COLUMN smsr.audit_trail.chain_party IS 'OID of the party whose chain it is; NULL: the eUICC''s, or that of the SM-SR itself';
+COMMENT ON COLUMN smsr.audit_trail.number IS 'Place in its chain, from 1 without a gap';
 COMMENT ON COLUMN smsr.audit_trail.position IS 'Place among the records of all chains; what checkpoints count by';
 COMMENT ON COLUMN smsr.audit_trail.operation_date IS 'When it happened; before recorded_at for records that came with an EIS';
 COMMENT ON COLUMN smsr.audit_trail.operation_type IS 'Two octets: 0100 CreateISDP .. 0900 FinaliseISDRhandover, or a notification''s type in the low one';
@@ -47,13 +51,15 @@ COMMENT ON COLUMN smsr.audit_trail.hash IS 'SHA-256 over the hash of the record 
 
 CREATE TABLE smsr.audit_head (
 	eid smsr.eid,
+	chain_party text,
 	number int NOT NULL,
 	hash bytea NOT NULL CHECK (length(hash) = 32),
 	recorded_at timestamptz NOT NULL,
-	UNIQUE NULLS NOT DISTINCT (eid)
+	UNIQUE NULLS NOT DISTINCT (eid, chain_party),
+	CHECK (eid IS NULL OR chain_party IS NULL)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE smsr.audit_head IS 'The last record of each chain: what the next one hangs on, and who writes it waits for';
-COMMENT ON COLUMN smsr.audit_head.eid IS 'NULL: the chain of the SM-SR itself';
+COMMENT ON COLUMN smsr.audit_head.eid IS 'NULL: the chain of chain_party, or if that is NULL, too, of the SM-SR itself';
 
 CREATE FUNCTION smsr.append_only() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'smsr_append_only'
@@ -98,7 +104,7 @@ CREATE FUNCTION smsr.audit_prepared(records smsr.audit_trail[], defaults smsr.au
 	AS 'MODULE_PATHNAME', 'smsr_audit_prepared'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.audit_prepared(smsr.audit_trail[], smsr.audit_trail)
-	IS 'Records in order of eid, with what was NULL filled in, recorded_at in any case; number counts each eUICC''s from 1 and hash is the digest';
+	IS 'Records in order of their chains, with what was NULL filled in, recorded_at in any case; chain_party of those without eid is what defaults have (who calls), else their requester, and NULL if that is this SM-SR. number counts each chain''s from 1 and hash is the digest';
 
 CREATE FUNCTION smsr.audit_linked(prepared smsr.audit_trail[], heads smsr.audit_head[]) RETURNS smsr.audit_trail[]
 	AS 'MODULE_PATHNAME', 'smsr_audit_linked'
@@ -182,7 +188,7 @@ CREATE FUNCTION smsr.audit_entry(p_eid smsr.eid, p_function text, p_operation_id
 	DECLARE
 		entry smsr.audit_trail;
 	BEGIN
-		entry := (p_eid, NULL, NULL, NULL, NULL, NULL, coalesce(p_operation_type, smsr.operation_type(p_function)),
+		entry := (p_eid, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(p_operation_type, smsr.operation_type(p_function)),
 			p_function, p_operation_id, p_requester, p_requested_by, p_reason, p_approved_by, p_status, p_subject,
 			p_reason_code, p_isdp_aid, p_iccid, p_imei, p_meid, p_details, NULL);
 		RETURN entry;
@@ -190,8 +196,10 @@ CREATE FUNCTION smsr.audit_entry(p_eid smsr.eid, p_function text, p_operation_id
 COMMENT ON FUNCTION smsr.audit_entry(smsr.eid, text, bigint, text, text, text, text, smsr.aid, smsr.iccid, jsonb, bytea, text, text, name, text, text)
 	IS 'A record for smsr.record_audit() over several; what it leaves NULL is filled in there';
 
--- The upsert of the head makes whoever records of the same eUICC wait; all take
--- their chains in order of eid, so that no two wait for each other.
+-- The upsert of the head makes whoever records in the same chain wait; all take
+-- their chains in order of (eid, chain_party), NULL last, so that no two wait for
+-- each other.  Whose chain it is without an eid: that of the party that calls, for
+-- it is its transaction that holds the head.
 CREATE FUNCTION smsr.record_audit(records smsr.audit_trail[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -208,35 +216,36 @@ CREATE FUNCTION smsr.record_audit(records smsr.audit_trail[]) RETURNS void
 		defaults.operation_date := defaults.recorded_at;
 		defaults.smsr_id := smsr.setting('smsr_id');
 		defaults.requested_by := smsr.caller();
+		defaults.chain_party := smsr.requester();
 		defaults.reason := nullif(smsr.setting('reason'), '');
 		ready := smsr.audit_prepared(records, defaults);
 		WITH head AS (
-			INSERT INTO smsr.audit_head AS h (eid, number, hash, recorded_at)
-			SELECT r.eid, 1, r.hash, r.recorded_at FROM unnest(ready) r WHERE r.number = 1
-			ON CONFLICT (eid) DO UPDATE SET number = h.number + 1,
+			INSERT INTO smsr.audit_head AS h (eid, chain_party, number, hash, recorded_at)
+			SELECT r.eid, r.chain_party, 1, r.hash, r.recorded_at FROM unnest(ready) r WHERE r.number = 1
+			ON CONFLICT (eid, chain_party) DO UPDATE SET number = h.number + 1,
 				hash = smsr.audit_link(h.hash, h.number + 1, excluded.hash), recorded_at = excluded.recorded_at
-			RETURNING h.eid, h.number, h.hash, h.recorded_at
+			RETURNING h.eid, h.chain_party, h.number, h.hash, h.recorded_at
 		)
-		SELECT array_agg((head.eid, head.number, head.hash, head.recorded_at)::smsr.audit_head) INTO heads FROM head;
+		SELECT array_agg((head.eid, head.chain_party, head.number, head.hash, head.recorded_at)::smsr.audit_head) INTO heads FROM head;
 		ready := smsr.audit_linked(ready, heads);
-		INSERT INTO smsr.audit_trail (eid, number, recorded_at, smsr_id, operation_date, operation_type, function,
+		INSERT INTO smsr.audit_trail (eid, chain_party, number, recorded_at, smsr_id, operation_date, operation_type, function,
 				operation_id, requester_id, requested_by, reason, approved_by, status, subject_code, reason_code,
 				isdp_aid, iccid, imei, meid, details, hash)
-			SELECT r.eid, r.number, r.recorded_at, r.smsr_id, r.operation_date, r.operation_type, r.function,
+			SELECT r.eid, r.chain_party, r.number, r.recorded_at, r.smsr_id, r.operation_date, r.operation_type, r.function,
 				r.operation_id, r.requester_id, r.requested_by, r.reason, r.approved_by, r.status, r.subject_code, r.reason_code,
 				r.isdp_aid, r.iccid, r.imei, r.meid, r.details, r.hash
 			FROM unnest(ready) r;
 		-- where a chain got several the head is still at the first
 		IF cardinality(heads) < cardinality(ready) THEN
-			INSERT INTO smsr.audit_head AS h (eid, number, hash, recorded_at)
-			SELECT DISTINCT ON (r.eid) r.eid, r.number, r.hash, r.recorded_at
-				FROM unnest(ready) r ORDER BY r.eid, r.number DESC
-			ON CONFLICT (eid) DO UPDATE SET number = excluded.number, hash = excluded.hash
+			INSERT INTO smsr.audit_head AS h (eid, chain_party, number, hash, recorded_at)
+			SELECT DISTINCT ON (r.eid, r.chain_party) r.eid, r.chain_party, r.number, r.hash, r.recorded_at
+				FROM unnest(ready) r ORDER BY r.eid, r.chain_party, r.number DESC
+			ON CONFLICT (eid, chain_party) DO UPDATE SET number = excluded.number, hash = excluded.hash
 				WHERE h.number < excluded.number;
 		END IF;
 	END $$;
 COMMENT ON FUNCTION smsr.record_audit(smsr.audit_trail[])
-	IS 'Add records to the audit trail, those of one eUICC in the order given. recorded_at, number, position and hash are given here; smsr_id, operation_date, requested_by and reason where they are NULL';
+	IS 'Add records to the audit trail, those of one chain in the order given. chain_party, recorded_at, number, position and hash are given here; smsr_id, operation_date, requested_by and reason where they are NULL';
 
 CREATE FUNCTION smsr.record_audit(p_eid smsr.eid, p_function text, p_operation_id bigint DEFAULT NULL,
 		p_requester text DEFAULT NULL, p_status text DEFAULT NULL, p_subject text DEFAULT NULL,
@@ -250,22 +259,24 @@ CREATE FUNCTION smsr.record_audit(p_eid smsr.eid, p_function text, p_operation_i
 	DECLARE
 		r smsr.audit_trail;
 		at timestamptz := clock_timestamp();
+		own CONSTANT text := smsr.setting('smsr_id');
 		digest bytea;
 	BEGIN
-		r := (p_eid, NULL, NULL, at, smsr.setting('smsr_id'), at,
+		r := (p_eid, CASE WHEN p_eid IS NULL THEN nullif(coalesce(smsr.requester(), p_requester), own) END,
+			NULL, NULL, at, own, at,
 			coalesce(p_operation_type, smsr.operation_type(p_function)),
 			p_function, p_operation_id, p_requester, coalesce(p_requested_by, smsr.caller()),
 			coalesce(p_reason, nullif(smsr.setting('reason'), '')), p_approved_by, p_status, p_subject,
 			p_reason_code, p_isdp_aid, p_iccid, p_imei, p_meid, p_details, NULL);
 		digest := smsr.audit_digest(r);
-		INSERT INTO smsr.audit_head AS h (eid, number, hash, recorded_at) VALUES (p_eid, 1, digest, at)
-			ON CONFLICT (eid) DO UPDATE SET number = h.number + 1,
+		INSERT INTO smsr.audit_head AS h (eid, chain_party, number, hash, recorded_at) VALUES (p_eid, r.chain_party, 1, digest, at)
+			ON CONFLICT (eid, chain_party) DO UPDATE SET number = h.number + 1,
 				hash = smsr.audit_link(h.hash, h.number + 1, excluded.hash), recorded_at = excluded.recorded_at
 			RETURNING h.number, h.hash INTO r.number, r.hash;
-		INSERT INTO smsr.audit_trail (eid, number, recorded_at, smsr_id, operation_date, operation_type, function,
+		INSERT INTO smsr.audit_trail (eid, chain_party, number, recorded_at, smsr_id, operation_date, operation_type, function,
 				operation_id, requester_id, requested_by, reason, approved_by, status, subject_code, reason_code,
 				isdp_aid, iccid, imei, meid, details, hash)
-			VALUES (r.eid, r.number, r.recorded_at, r.smsr_id, r.operation_date, r.operation_type, r.function,
+			VALUES (r.eid, r.chain_party, r.number, r.recorded_at, r.smsr_id, r.operation_date, r.operation_type, r.function,
 				r.operation_id, r.requester_id, r.requested_by, r.reason, r.approved_by, r.status, r.subject_code, r.reason_code,
 				r.isdp_aid, r.iccid, r.imei, r.meid, r.details, r.hash);
 	END $$;

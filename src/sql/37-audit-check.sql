@@ -146,8 +146,8 @@ CREATE FUNCTION smsr.export_trail(eid smsr.eid DEFAULT NULL, since timestamptz D
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		RETURN QUERY SELECT json_strip_nulls(json_build_object('eid', t.eid, 'number', t.number, 'position', t.position,
-				'recorded_at', smsr.utc(t.recorded_at), 'smsr_id', t.smsr_id, 'operation_date', smsr.utc(t.operation_date),
+		RETURN QUERY SELECT json_strip_nulls(json_build_object('eid', t.eid, 'chain_party', t.chain_party,
+				'number', t.number, 'position', t.position, 'recorded_at', smsr.utc(t.recorded_at), 'smsr_id', t.smsr_id, 'operation_date', smsr.utc(t.operation_date),
 				'operation_type', encode(t.operation_type, 'hex'), 'function', t.function, 'operation_id', t.operation_id,
 				'requester_id', t.requester_id, 'requested_by', t.requested_by, 'reason', t.reason,
 				'approved_by', t.approved_by, 'status', t.status, 'subject_code', t.subject_code,
@@ -157,7 +157,7 @@ CREATE FUNCTION smsr.export_trail(eid smsr.eid DEFAULT NULL, since timestamptz D
 			FROM smsr.audit_trail t
 			WHERE (export_trail.eid IS NULL OR t.eid = export_trail.eid)
 				AND t.recorded_at >= since AND t.recorded_at <= until
-			ORDER BY t.eid, t.number;
+			ORDER BY t.eid, t.chain_party, t.number;
 	END $$;
 COMMENT ON FUNCTION smsr.export_trail(smsr.eid, timestamptz, timestamptz) IS 'Records as lines of JSON, of one eUICC or of all; with the lines of checkpoints all that scripts/verify-audit-trail.pl needs';
 
@@ -173,34 +173,38 @@ CREATE FUNCTION smsr.checkpoint_seal_fault(hash bytea, seal bytea) RETURNS text
 	END $$;
 COMMENT ON FUNCTION smsr.checkpoint_seal_fault(bytea, bytea) IS 'What is wrong with a checkpoint''s seal, or why nobody can say; NULL if it is right';
 
-CREATE FUNCTION smsr.audit_record_at(p_eid smsr.eid, p_number int) RETURNS SETOF smsr.audit_trail
+CREATE FUNCTION smsr.audit_record_at(p_eid smsr.eid, p_party text, p_number int) RETURNS SETOF smsr.audit_trail
 	LANGUAGE plpgsql STABLE ROWS 1
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
 		-- two ways, so that each has an index
 		IF p_eid IS NULL THEN
-			RETURN QUERY SELECT * FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number = p_number;
+			RETURN QUERY SELECT * FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number = p_number
+				AND t.chain_party IS NOT DISTINCT FROM p_party;
 		ELSE
-			RETURN QUERY SELECT * FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number = p_number;
+			RETURN QUERY SELECT * FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number = p_number
+				AND t.chain_party IS NOT DISTINCT FROM p_party;
 		END IF;
 	END $$;
-COMMENT ON FUNCTION smsr.audit_record_at(smsr.eid, int) IS 'The record of a number; several only in a trail that was tampered with';
+COMMENT ON FUNCTION smsr.audit_record_at(smsr.eid, text, int) IS 'The record of a number; several only in a trail that was tampered with';
 
-CREATE FUNCTION smsr.audit_number_before(p_eid smsr.eid, p_number int) RETURNS int
+CREATE FUNCTION smsr.audit_number_before(p_eid smsr.eid, p_party text, p_number int) RETURNS int
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
 		IF p_eid IS NULL THEN
-			RETURN coalesce((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number < p_number), 0);
+			RETURN coalesce((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number < p_number
+				AND t.chain_party IS NOT DISTINCT FROM p_party), 0);
 		END IF;
-		RETURN coalesce((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number < p_number), 0);
+		RETURN coalesce((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number < p_number
+			AND t.chain_party IS NOT DISTINCT FROM p_party), 0);
 	END $$;
-COMMENT ON FUNCTION smsr.audit_number_before(smsr.eid, int) IS 'The highest number below that one in a chain; 0 if there is none';
+COMMENT ON FUNCTION smsr.audit_number_before(smsr.eid, text, int) IS 'The highest number below that one in a chain; 0 if there is none';
 
 CREATE FUNCTION smsr.audit_verify_chains(since timestamptz, until timestamptz)
-	RETURNS TABLE (eid smsr.eid, number int, audit_position bigint, what text)
+	RETURNS TABLE (eid smsr.eid, chain_party text, number int, audit_position bigint, what text)
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -208,42 +212,44 @@ CREATE FUNCTION smsr.audit_verify_chains(since timestamptz, until timestamptz)
 	BEGIN
 		RETURN QUERY
 		WITH seen AS (
-			SELECT t.eid, t.number, t.position, t.hash, smsr.audit_digest(t) AS digest
+			SELECT t.eid, t.chain_party, t.number, t.position, t.hash, smsr.audit_digest(t) AS digest
 			FROM smsr.audit_trail t WHERE t.recorded_at >= since AND t.recorded_at <= until
 		), beside AS (
 			SELECT s.*, lag(s.number) OVER w AS before_number, lag(s.hash) OVER w AS before_hash,
 				lag(s.position) OVER w AS before_position, lead(s.number) OVER w AS next_number
-			FROM seen s WINDOW w AS (PARTITION BY s.eid ORDER BY s.number, s.position)
+			FROM seen s WINDOW w AS (PARTITION BY s.eid, s.chain_party ORDER BY s.number, s.position)
 		), odd AS (
 			-- few in a sound trail: the first of each chain within the time asked for
-			SELECT b.*, r.same, r.links, r.after_position, smsr.audit_number_before(b.eid, b.number) AS number_before
+			SELECT b.*, r.same, r.links, r.after_position, smsr.audit_number_before(b.eid, b.chain_party, b.number) AS number_before
 			FROM beside b CROSS JOIN LATERAL (
-				SELECT (SELECT count(*) FROM smsr.audit_record_at(b.eid, b.number)) AS same,
+				SELECT (SELECT count(*) FROM smsr.audit_record_at(b.eid, b.chain_party, b.number)) AS same,
 					coalesce(bool_or(smsr.audit_link(p.hash, b.number, b.digest) = b.hash),
 						b.number = 1 AND b.hash = b.digest) AS links,
 					-- of the one it hangs on, if there are several
 					coalesce(max(p.position) FILTER (WHERE smsr.audit_link(p.hash, b.number, b.digest) = b.hash), max(p.position)) AS after_position
-				FROM (VALUES (1)) one LEFT JOIN smsr.audit_record_at(b.eid, b.number - 1) p ON true) r
+				FROM (VALUES (1)) one LEFT JOIN smsr.audit_record_at(b.eid, b.chain_party, b.number - 1) p ON true) r
 			WHERE (b.before_number IS NULL AND b.number > 1) OR b.before_number <> b.number - 1
 				OR smsr.audit_link(b.before_hash, b.number, b.digest) IS DISTINCT FROM b.hash
 				OR b.before_position >= b.position
 		), wrong AS MATERIALIZED (
-			SELECT o.*, count(*) OVER (PARTITION BY o.eid) AS siblings
+			SELECT o.*, count(*) OVER (PARTITION BY o.eid, o.chain_party) AS siblings,
+				coalesce(o.eid::text, 'of ' || o.chain_party, '') AS chain
 			FROM odd o
 			WHERE NOT o.links OR o.same > 1 OR o.after_position >= o.position
 		), heads AS (
 			-- GROUP BY knows NULLs to be the same, a join does not
-			SELECT u.eid, max(u.tail) AS tail, (array_agg(u.tail_hash) FILTER (WHERE u.tail IS NOT NULL))[1] AS tail_hash,
+			SELECT u.eid, u.chain_party, coalesce(u.eid::text, 'of ' || u.chain_party, '') AS chain,
+				max(u.tail) AS tail, (array_agg(u.tail_hash) FILTER (WHERE u.tail IS NOT NULL))[1] AS tail_hash,
 				max(u.head) AS head, (array_agg(u.head_hash) FILTER (WHERE u.head IS NOT NULL))[1] AS head_hash,
 				bool_or(u.concerned) AS concerned
-			FROM (SELECT b.eid, b.number AS tail, b.hash AS tail_hash, NULL::int AS head, NULL::bytea AS head_hash, true AS concerned
+			FROM (SELECT b.eid, b.chain_party, b.number AS tail, b.hash AS tail_hash, NULL::int AS head, NULL::bytea AS head_hash, true AS concerned
 				FROM beside b WHERE b.next_number IS NULL
 				UNION ALL
-				SELECT h.eid, NULL, NULL, h.number, h.hash, h.recorded_at >= since AND h.recorded_at <= until
+				SELECT h.eid, h.chain_party, NULL, NULL, h.number, h.hash, h.recorded_at >= since AND h.recorded_at <= until
 				FROM smsr.audit_head h) u
-			GROUP BY u.eid
+			GROUP BY u.eid, u.chain_party
 		), verdict AS (
-			SELECT w.eid, w.number, w.position, CASE
+			SELECT w.eid, w.chain_party, w.number, w.position, CASE
 				WHEN w.same > 1 AND w.links THEN NULL	-- of the two it is the other
 				WHEN w.same > 1 THEN 'inserted: there are several records of this number'
 				WHEN w.links THEN 'reordered: its position is not after that of the record before it'
@@ -255,19 +261,19 @@ CREATE FUNCTION smsr.audit_verify_chains(since timestamptz, until timestamptz)
 						WHEN w.number = 1 THEN 'changed: its content does not give its hash'
 						ELSE 'changed: it does not follow from the record before it, unless that one was changed together with its hash' END
 					FROM wrong m CROSS JOIN LATERAL (
-						SELECT x.hash FROM wrong x WHERE coalesce(x.eid::text, '') = coalesce(w.eid::text, '')
+						SELECT x.hash FROM wrong x WHERE x.chain = w.chain
 						UNION
-						SELECT x.hash FROM smsr.audit_record_at(w.eid, m.number - 1) x) p
-					WHERE coalesce(m.eid::text, '') = coalesce(w.eid::text, '')
+						SELECT x.hash FROM smsr.audit_record_at(w.eid, w.chain_party, m.number - 1) x) p
+					WHERE m.chain = w.chain
 						AND smsr.audit_link(p.hash, m.number, w.digest) = w.hash)
 				ELSE 'changed: it does not follow from the record before it, unless that one was changed together with its hash' END AS what
-			FROM wrong w LEFT JOIN heads h ON coalesce(h.eid::text, '') = coalesce(w.eid::text, '')
+			FROM wrong w LEFT JOIN heads h ON h.chain = w.chain
 			UNION ALL
-			SELECT o.eid, o.number_before + 1, NULL, CASE WHEN o.number_before = o.number - 2 THEN 'missing'
+			SELECT o.eid, o.chain_party, o.number_before + 1, NULL, CASE WHEN o.number_before = o.number - 2 THEN 'missing'
 				ELSE format('missing: records %s to %s', o.number_before + 1, o.number - 1) END
 			FROM odd o WHERE o.number > 1 AND o.number_before < o.number - 1
 			UNION ALL
-			SELECT h.eid, coalesce(h.tail, h.head), NULL, CASE
+			SELECT h.eid, h.chain_party, coalesce(h.tail, h.head), NULL, CASE
 				WHEN h.head IS NULL THEN 'the chain has no head'
 				WHEN h.tail = h.head THEN 'the chain''s head was changed: it has another hash than the last record'
 				WHEN h.tail > h.head THEN format('inserted, or the chain''s head was changed: it ends with record %s', h.head)
@@ -275,18 +281,18 @@ CREATE FUNCTION smsr.audit_verify_chains(since timestamptz, until timestamptz)
 			FROM heads h
 			WHERE h.head IS NULL OR h.tail > h.head OR (h.tail = h.head AND h.tail_hash <> h.head_hash)
 			UNION ALL
-			SELECT h.eid, n.before + 1, NULL, CASE WHEN n.before = h.head - 1 THEN 'missing: the last record of the chain'
+			SELECT h.eid, h.chain_party, n.before + 1, NULL, CASE WHEN n.before = h.head - 1 THEN 'missing: the last record of the chain'
 				ELSE format('missing: records %s to %s, the last of the chain', n.before + 1, h.head) END
-			FROM heads h CROSS JOIN LATERAL (SELECT smsr.audit_number_before(h.eid, h.head + 1) AS before) n
+			FROM heads h CROSS JOIN LATERAL (SELECT smsr.audit_number_before(h.eid, h.chain_party, h.head + 1) AS before) n
 			WHERE h.concerned AND h.tail IS DISTINCT FROM h.head AND (h.tail < h.head OR h.tail IS NULL) AND n.before < h.head
 		)
-		SELECT v.eid, v.number, v.position, v.what FROM verdict v WHERE v.what IS NOT NULL
-		ORDER BY v.eid, v.number, v.position;
+		SELECT v.eid, v.chain_party, v.number, v.position, v.what FROM verdict v WHERE v.what IS NOT NULL
+		ORDER BY v.eid, v.chain_party, v.number, v.position;
 	END $$;
 COMMENT ON FUNCTION smsr.audit_verify_chains(timestamptz, timestamptz) IS 'What is wrong with the chains that have records of that time; those before and after serve to check the first and the last';
 
 CREATE FUNCTION smsr.audit_verify_checkpoints(since timestamptz, until timestamptz)
-	RETURNS TABLE (eid smsr.eid, number int, audit_position bigint, what text)
+	RETURNS TABLE (eid smsr.eid, chain_party text, number int, audit_position bigint, what text)
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -330,7 +336,7 @@ CREATE FUNCTION smsr.audit_verify_checkpoints(since timestamptz, until timestamp
 				ELSE format('missing, and all up to %s', c.id - 1) END
 			FROM chosen c WHERE coalesce(c.before_id, 0) < c.id - 1
 			UNION ALL
-			-- records of the SM-SR's chain say which there were
+			-- the records of them say which there were
 			SELECT (t.details ->> 'checkpoint')::bigint, t.position,
 				CASE WHEN c.id IS NULL THEN 'missing' ELSE 'forged: another one was recorded when it was taken' END
 			FROM smsr.audit_trail t LEFT JOIN smsr.audit_checkpoint c ON c.id = (t.details ->> 'checkpoint')::bigint
@@ -339,7 +345,7 @@ CREATE FUNCTION smsr.audit_verify_checkpoints(since timestamptz, until timestamp
 				-- those between others are named above
 				AND (c.id IS NOT NULL OR (t.details ->> 'checkpoint')::bigint > coalesce((SELECT max(m.id) FROM smsr.audit_checkpoint m), 0))
 		)
-		SELECT NULL::smsr.eid, NULL::int, v.last_position, format('checkpoint %s: %s', v.id, v.what)
+		SELECT NULL::smsr.eid, NULL::text, NULL::int, v.last_position, format('checkpoint %s: %s', v.id, v.what)
 		FROM verdict v WHERE v.what IS NOT NULL
 		ORDER BY v.id, v.what;
 	END $$;
@@ -347,7 +353,7 @@ COMMENT ON FUNCTION smsr.audit_verify_checkpoints(timestamptz, timestamptz) IS '
 
 -- As the owner: who may see only some of the records would find others missing.
 CREATE FUNCTION smsr.audit_verify(since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity')
-	RETURNS TABLE (eid smsr.eid, number int, audit_position bigint, what text)
+	RETURNS TABLE (eid smsr.eid, chain_party text, number int, audit_position bigint, what text)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$

@@ -135,9 +135,9 @@ AS $$
 DECLARE
 	key smsr.storage_key_use;
 BEGIN
-	-- who has sealed something and not committed yet is waited for
+	-- who has sealed something and not committed yet is waited for; last of all where claims write
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
-	LOCK TABLE smsr.keyset, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.audit_checkpoint IN SHARE MODE;
+	LOCK TABLE smsr.audit_checkpoint, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.keyset IN SHARE MODE;
 	SELECT u.* INTO key FROM smsr.storage_key_use AS u WHERE u.id = destroy_storage_key.id;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING MESSAGE = format('storage key %s does not exist', id);

@@ -121,7 +121,11 @@ CREATE FUNCTION smsr.refuse(p_function text, p_eid smsr.eid, p_iccid smsr.iccid,
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
+		-- what is refused to a stranger is no part of the eUICC's own chain: he would hold
+		-- it.  Whoever holds that has the eUICC's row: those pass it by who wait for nobody
+		IF p_subject = '8.2.1' THEN
+			PERFORM FROM smsr.euicc e WHERE e.eid = p_eid FOR NO KEY UPDATE;
+		END IF;
 		PERFORM smsr.record_audit(CASE WHEN p_subject = '8.2.1' THEN p_eid END, p_function, p_requester => p_requester,
 			p_status => 'FAILED', p_subject => p_subject, p_reason_code => p_reason_code, p_iccid => p_iccid,
 			p_details => CASE WHEN p_subject <> '8.2.1' THEN jsonb_build_object('eid', p_eid::text) END);

@@ -103,12 +103,16 @@ CREATE FUNCTION smsr.second_person(p_function text, p_what text, p_arguments jso
 			WHERE a.digest = call_digest AND a.used_at IS NULL AND a.expires_at > now() AND a.decision IS DISTINCT FROM 'rejected'
 				-- what was approved under other rules is not what these ask for
 				AND a.approver_roles @> roles
-			ORDER BY a.id DESC LIMIT 1
-			FOR UPDATE;
+			ORDER BY a.id DESC LIMIT 1;
+		-- once, if two repeat the call; what is undecided is not held, or the second person waited for it
 		IF known.decision = 'approved' THEN
-			UPDATE smsr.approval SET used_at = now() WHERE id = known.id;
-			RETURN true;
-		ELSIF known.id IS NULL THEN
+			UPDATE smsr.approval a SET used_at = now() WHERE a.id = known.id AND a.used_at IS NULL;
+			IF FOUND THEN
+				RETURN true;
+			END IF;
+			known := NULL;
+		END IF;
+		IF known.id IS NULL THEN
 			PERFORM smsr.ask_approval(smsr.next_id(), p_function, me, p_what, call_digest, p_count, roles,
 				now() + smsr.validity(NULL));
 		ELSE
@@ -130,8 +134,7 @@ CREATE FUNCTION smsr.approval_of(p_id bigint) RETURNS smsr.approval
 		role name;
 	BEGIN
 		SELECT * INTO a FROM smsr.approval x WHERE x.id = p_id
-			OR x.id = (SELECT o.approval_id FROM smsr.operation o WHERE o.id = p_id)
-			FOR UPDATE;
+			OR x.id = (SELECT o.approval_id FROM smsr.operation o WHERE o.id = p_id);
 		-- to whom it is not to be decided by, it is not there
 		IF FOUND THEN
 			FOREACH role IN ARRAY a.approver_roles
@@ -146,7 +149,10 @@ CREATE FUNCTION smsr.approval_of(p_id bigint) RETURNS smsr.approval
 		IF a.id IS NULL THEN
 			RAISE EXCEPTION 'there is no approval % for role "%" to give', p_id, coalesce(me, 'none')
 				USING ERRCODE = 'insufficient_privilege';
-		ELSIF me = a.requested_by OR session_user = a.session_by THEN
+		END IF;
+		-- not before: nobody holds, or waits for, what is not his to decide
+		SELECT * INTO STRICT a FROM smsr.approval x WHERE x.id = a.id FOR UPDATE;
+		IF me = a.requested_by OR session_user = a.session_by THEN
 			RAISE EXCEPTION 'approval % must be given by another person than the one who called', a.id
 				USING ERRCODE = 'insufficient_privilege',
 					DETAIL = format('Role "%s" called, logged in as "%s".', a.requested_by, a.session_by);

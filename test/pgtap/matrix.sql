@@ -274,13 +274,15 @@ BEGIN
 			USING o.eid, profile, operator, maker;
 		RESET ROLE;
 		SELECT string_agg(concat_ws(' ', t.subject_code, t.reason_code, CASE WHEN t.requester_id IS DISTINCT FROM a.party_id
-				OR t.requested_by IS DISTINCT FROM a.role_name THEN 'recorded of another' END), ', ')
+				OR t.requested_by IS DISTINCT FROM a.role_name THEN 'recorded of another' END,
+				-- where it waits for nobody else's transactions, nor they for his
+				CASE WHEN t.chain_party IS DISTINCT FROM CASE WHEN t.eid IS NULL AND a.kind IS NOT NULL THEN a.party_id END THEN 'in another''s chain' END), ', ')
 			INTO result
 			FROM smsr.audit_trail t
 			WHERE t.position > last AND t.function = coalesce(e.recorded_as, e.function) AND t.status = 'FAILED';
 		-- an operation says what the audit trail says
 		SELECT count(*) INTO bad FROM smsr.operation p LEFT JOIN smsr.audit_trail t ON t.operation_id = p.id
-				-- what is refused to strangers stands in the chain of the SM-SR itself
+				-- what is refused to strangers stands in their own chains
 				AND coalesce(t.eid, (t.details ->> 'eid')::smsr.eid) = p.eid AND (t.eid IS NULL) = (p.subject_code <> '8.2.1' AND a.kind IS NOT NULL)
 			WHERE p.requester_id = a.party_id AND p.status = 'FAILED'
 				AND ((t.subject_code, t.reason_code, t.iccid::text) IS DISTINCT FROM (p.subject_code, p.reason_code, p.iccid::text)

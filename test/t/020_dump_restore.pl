@@ -165,15 +165,22 @@ SET smsr.reason = 'Änderung';
 SELECT smsr.record_audit(NULL, 'register_party', p_details => '{"name": "Söhne \"& Co\"", "n": [1.50, 1e3]}', p_iccid => '8944000000000000016');
 SELECT smsr.record_audit(NULL, 'register_party', p_iccid => '89490000000090000107', p_isdp_aid => 'A0000005591010FFFFFFFF8900001000', p_imei => '1');
 SELECT smsr.take_checkpoint();
+-- in the chains of two parties: what is done for them by a role that acts for nobody
+CREATE ROLE nobody;
+CREATE FUNCTION refuse(party text) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT smsr.record_audit(NULL, ''get_eis'', p_requester => party)';
+SET ROLE nobody;
+SELECT refuse('1.3.6.1.4.1.99999.' || n % 2) FROM generate_series(1, 4) n;
 SQL
 is($stack->sql("SELECT count(*) FROM smsr.audit_trail WHERE tableoid = 'smsr.audit_trail_default'::regclass", 'latin'), '0', 'all records are in a partition that was made');
 command_ok([ 'pg_dump', '-Fc', '-f', "$dump.2", $node->connstr('latin') ], 'pg_dump of it');
 $node->safe_psql('postgres', 'CREATE DATABASE latin_copy');
 command_ok([ 'pg_restore', '--exit-on-error', '--dbname', $node->connstr('latin_copy'), "$dump.2" ], 'pg_restore of it');
-is($stack->sql('SELECT count(*) FROM smsr.audit_trail', 'latin_copy'), '3', 'its records are there');
+is($stack->sql('SELECT count(*) FROM smsr.audit_trail', 'latin_copy'), '7', 'its records are there');
 is($stack->sql('SELECT * FROM smsr.audit_verify()', 'latin_copy'), '', 'and sound');
-verify(qr/^3 records in 1 chains, 1 checkpoints: sound$/, 'as another program says, too', split(/\n/, $stack->sql('SELECT smsr.export_trail()', 'latin_copy')),
-	$stack->sql('SELECT smsr.export_checkpoint(1)', 'latin_copy'));
+@trail = split /\n/, $stack->sql('SELECT smsr.export_trail()', 'latin_copy');
+verify(qr/^7 records in 3 chains, 1 checkpoints: sound$/, 'as another program says, too', @trail, $stack->sql('SELECT smsr.export_checkpoint(1)', 'latin_copy'));
+verify(qr/^party 1\.3\.6\.1\.4\.1\.99999\.[01]: record 1 was changed.*\n.* 4 faults$/s, 'and finds parties that were exchanged',
+	map { s/("chain_party":"1\.3\.6\.1\.4\.1\.99999\.)([01])/$1 . (1 - $2)/er } @trail);
 my ($status, undef, $refusal) = $node->psql('latin_copy', 'DELETE FROM smsr.audit_trail');
 like($refusal, qr/only ever added to/, 'nobody deletes them');
 ($status, undef, $refusal) = $node->psql('latin_copy', "DO \$\$ BEGIN EXECUTE 'TRUNCATE smsr.audit_trail_' || to_char(now(), 'YYYYMM'); END \$\$");
