@@ -252,15 +252,25 @@ bench_claim() {
 
 # ---- enables ----
 
+# $1 cards and a gateway; they go on as they are from one run_enables to the next.
+start_enables() {
+	clear_operations
+	query "UPDATE smsr.keyset SET counter = 0" # the fleet is new
+	stack_fleet "$1" --auto-personalize --refresh 0
+	gateway_window=1000
+	stack_gateway
+	sleep 1
+}
+
+stop_enables() {
+	stack_gateway_stop
+	fleet_ctl quit >/dev/null || true
+}
+
 # Complete enables of $1 cards: sets rate.
 run_enables() {
 	local n=$1 count
 	clear_operations
-	query "UPDATE smsr.keyset SET counter = 0" # the fleet is new
-	stack_fleet "$n" --auto-personalize --refresh 0
-	gateway_window=1000
-	stack_gateway
-	sleep 1
 	count=$(query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
 		FROM (SELECT eid, iccid FROM smsr.profile WHERE state = 'Disabled' ORDER BY eid LIMIT $n) AS p) AS chosen,
 		smsr.request('enable_profile', eids, iccids)")
@@ -274,8 +284,6 @@ run_enables() {
 		return 1
 	fi
 	rate=$(query "SELECT round(count(*) / extract(epoch FROM max(finished_at) - min(requested_at))) FROM smsr.operation")
-	stack_gateway_stop
-	fleet_ctl quit >/dev/null || true
 }
 
 bench_enables() {
@@ -283,19 +291,21 @@ bench_enables() {
 	local n rate
 	n=$(times 5000)
 	heading "Complete enables through the gateway and $(group "$n") simulated cards, fsync on, $(nproc) cores for all"
+	start_enables "$n"
 	run_enables "$n"
+	stop_enables
 	figure "command, response, notification, confirmation, answer" "$rate" "enables/s"
 	verdict "$rate" ">=" 300 "enables/s"
 }
 
 # ---- guard: what row level security and the audit chain cost ----
 
-# Seconds for 2,000 statements of one session, in a role; $2 has %s for an EID.
+# Seconds for $3 (2,000) statements of one session, in a role; $2 has %s for an EID.
 lookups() {
 	{
 		echo "SET ROLE $1; SET jit = off; SET max_parallel_workers_per_gather = 0;"
 		echo "SELECT clock_timestamp() AS t0 \\gset"
-		query "SELECT format('$2;', eid) FROM smsr.euicc ORDER BY eid LIMIT 2000"
+		query "SELECT format('$2;', eid) FROM smsr.euicc ORDER BY eid LIMIT ${3:-2000}"
 		echo "SELECT extract(epoch FROM clock_timestamp() - :'t0');"
 	} | psql -XAtq -v ON_ERROR_STOP=1 | tail -n 1
 }
@@ -307,16 +317,17 @@ bench_guard() {
 	heading "What row level security and the audit trail's chain cost"
 	mno=$(query "SELECT mno_id FROM smsr.profile GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
 	query "SELECT smsr.install_roles(); CREATE ROLE bench_operator; CREATE ROLE bench_plain;
-		SELECT smsr.register_party('$mno', 'MNO', 'bench', 'bench_operator');
+		SELECT smsr.bind_role('$mno', 'bench_operator');
 		CREATE TABLE plain_profile (LIKE smsr.profile INCLUDING ALL); INSERT INTO plain_profile SELECT * FROM smsr.profile;
-		GRANT SELECT ON plain_profile TO bench_plain; VACUUM ANALYZE" >/dev/null
+		GRANT SELECT ON plain_profile TO bench_plain" >/dev/null
+	query "VACUUM ANALYZE"
 	with=$(lookups bench_operator "SELECT count(*) FROM smsr.profile WHERE eid = ''%s''")
 	without=$(lookups bench_plain "SELECT count(*) FROM plain_profile WHERE eid = ''%s'' AND mno_id = ''$mno''")
 	figure "profiles of one eUICC, as an operator under its policy" "$(awk -v s="$with" 'BEGIN { print 2000 / s }')" "queries/s"
 	figure "the same WHERE on a table without policies" "$(awk -v s="$without" 'BEGIN { print 2000 / s }')" "queries/s"
 	printf '    %-58s %12s\n' "times as long" "$(divide "$with" "$without")"
-	with=$(seconds "SET ROLE bench_operator; SELECT count(*), sum(allocated_memory) FROM smsr.profile WHERE state = 'Disabled'" 3)
-	without=$(seconds "SELECT count(*), sum(allocated_memory) FROM plain_profile WHERE state = 'Disabled' AND mno_id = '$mno'" 3)
+	with=$(lookups bench_operator "SELECT count(*), sum(allocated_memory) FROM smsr.profile WHERE state = ''Disabled'' AND ''%s'' <> ''''" 20)
+	without=$(lookups bench_plain "SELECT count(*), sum(allocated_memory) FROM plain_profile WHERE state = ''Disabled'' AND mno_id = ''$mno'' AND ''%s'' <> ''''" 20)
 	printf '    %-58s %12s\n' "a query over the operator's whole fleet, times as long" "$(divide "$with" "$without")"
 	query "DROP TABLE plain_profile; SELECT smsr.unbind_role('bench_operator')" >/dev/null
 
@@ -327,15 +338,18 @@ bench_guard() {
 		BEGIN
 			INSERT INTO smsr.audit_trail (eid, number, recorded_at, smsr_id, operation_date, operation_type, function,
 					operation_id, requester_id, requested_by, status, subject_code, reason_code, isdp_aid, iccid, imei, meid, hash)
-				VALUES (p_eid, -nextval('smsr.audit_position_seq'), clock_timestamp(), smsr.setting('smsr_id'), clock_timestamp(),
+				VALUES (p_eid, nextval('smsr.audit_position_seq'), clock_timestamp(), smsr.setting('smsr_id'), clock_timestamp(),
 					coalesce(p_operation_type, smsr.operation_type(p_function)), p_function, p_operation_id, p_requester, p_requested_by,
 					p_status, p_subject, p_reason_code, p_isdp_aid, p_iccid, p_imei, p_meid, decode(repeat('00', 32), 'hex'));
 		END \$function\$\$f\$, 's') FROM kept); END \$do\$"
+	start_enables "$n"
+	run_enables "$n" # and once to warm up
 	run_enables "$n"
 	without=$rate
 	query "DO \$do\$ BEGIN EXECUTE (SELECT was FROM kept); END \$do\$; DROP TABLE kept"
 	run_enables "$n"
 	with=$rate
+	stop_enables
 	figure "complete enables, records without a chain" "$without" "enables/s"
 	figure "complete enables, records chained" "$with" "enables/s"
 	printf '    %-58s %12s\n' "times as long with the chain" "$(divide "$without" "$with")"

@@ -239,11 +239,13 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 					OR mno_id OPERATOR(pg_catalog.=) ANY ((SELECT smsr.plma_operators())::text[])
 						AND (mno_id OPERATOR(pg_catalog.||) '' '' OPERATOR(pg_catalog.||) profile_type)
 							OPERATOR(pg_catalog.=) ANY ((SELECT smsr.plma_profiles())::text[]))
-					AND (eid::text::numeric OPERATOR(pg_catalog.<@) (SELECT smsr.hidden_eids())) IS NOT TRUE', me)),
+					AND ((SELECT smsr.hidden_eids()) IS NULL
+						OR (eid::text::numeric OPERATOR(pg_catalog.<@) (SELECT smsr.hidden_eids())) IS NOT TRUE)', me)),
 				-- the policy of smsr.profile decides within this one
 				('euicc', (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
 						WHERE a.attrelid = 'smsr.my_euicc'::regclass AND a.attnum > 0),
-					format('eum_id OPERATOR(pg_catalog.=) %s OR eid::text::numeric OPERATOR(pg_catalog.<@) (SELECT smsr.pinned_eids())
+					format('eum_id OPERATOR(pg_catalog.=) %s
+						OR (SELECT smsr.pinned_eids()) IS NOT NULL AND eid::text::numeric OPERATOR(pg_catalog.<@) (SELECT smsr.pinned_eids())
 						OR EXISTS (SELECT FROM smsr.profile p WHERE p.eid OPERATOR(pg_catalog.=) euicc.eid)', me)),
 				('operation', (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
 						WHERE a.attrelid = 'smsr.my_operation'::regclass AND a.attnum > 0),
