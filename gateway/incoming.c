@@ -173,7 +173,8 @@ incoming_deadline(void)
 static void
 failed(size_t count, const char *sqlstate)
 {
-	bool		hopeless = sqlstate_blames_data(sqlstate);
+	/* lock_not_available: somebody keeps its card's row; those behind it do not wait, too */
+	bool		hopeless = sqlstate_blames_data(sqlstate) || strcmp(sqlstate, "55P03") == 0;
 
 	/* find the one that is to blame; the others go through */
 	if (count > 1)

@@ -340,9 +340,12 @@ CREATE FUNCTION smsr.sms_cpi(tp_ud bytea) RETURNS int
 	END $$;
 COMMENT ON FUNCTION smsr.sms_cpi(bytea) IS 'Which security header a short message has: 112 command packet, 113 response packet, 0 neither';
 
+-- A party that keeps a transaction open on its card holds up that card's messages
+-- alone: of a batch that fails the gateway finds the one, and the SMSC keeps it.
 CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET lock_timeout = '2 s'
 	SET enable_seqscan = off
 	AS $$
 	DECLARE
@@ -371,7 +374,7 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 		END LOOP;
 		RETURN results;
 	END $$;
-COMMENT ON FUNCTION smsr.receive_sms(text[], bytea[]) IS 'Received short messages, originator in E.164 digits and TP-UD with its header; what became of each, in order. Never raises for what the air brings';
+COMMENT ON FUNCTION smsr.receive_sms(text[], bytea[]) IS 'Received short messages, originator in E.164 digits and TP-UD with its header; what became of each, in order. Never raises for what the air brings; lock_not_available when an eUICC is kept locked for two seconds';
 
 CREATE FUNCTION smsr.receive_sms(originator text, tp_ud bytea) RETURNS text
 	LANGUAGE sql VOLATILE SECURITY DEFINER

@@ -109,6 +109,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
 	IF $1 = smsr.knob('poison') THEN
 		RAISE EXCEPTION 'poisoned';
+	ELSIF $1 = smsr.knob('held') THEN
+		RAISE EXCEPTION 'canceling statement due to lock timeout' USING ERRCODE = 'lock_not_available';
 	END IF;
 	INSERT INTO smsr.inbox (originator, tp_ud) VALUES ($1, $2);
 	RETURN 'stored';

@@ -142,6 +142,17 @@ knob('receive_delay');
 is(join(' ', map { status($_) } @seqs), '0 0 0 0 100 0 0 0 0 0', 'the SMSC keeps the bad one, the others are stored');
 is(sql('SELECT count(*) FROM smsr.inbox'), 10, 'once each');
 knob('poison');
+# one whose card somebody keeps locked
+sql('TRUNCATE smsr.inbox');
+knob(held => '667');
+knob(receive_delay => 0.05);
+$smsc->deliver(short_message => 'ahead');
+@seqs = map { $smsc->deliver(short_message => "m$_", source_addr => $_ == 5 ? '667' : '34600000001') } 1 .. 10;
+answered($_) for @seqs;
+knob('receive_delay');
+is(join(' ', map { status($_) } @seqs), '0 0 0 0 100 0 0 0 0 0', 'and one that waits for a lock');
+is(sql('SELECT count(*) FROM smsr.inbox'), 10, 'once each');
+knob('held');
 
 knob(reports_fail => 1);
 $seq = $smsc->deliver(esm_class => 4, short_message => sprintf($text, $ids[0], 'DELIVRD'));
