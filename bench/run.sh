@@ -4,12 +4,12 @@
 #
 #   make bench                 all of it, a few minutes
 #   make bench SCALE=0.1       a quick trial; the figures mean less
-#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory
+#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory import
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 SCALE=${SCALE:-1}
-all=(packets register rotation campaign claim enables guard memory)
+all=(packets register rotation campaign claim enables guard memory import)
 read -ra only <<<"${ONLY:-${all[*]}}"
 
 scripts/install-deps.sh build
@@ -412,6 +412,37 @@ bench_memory() {
 		bytes=$((bytes + $(query "SELECT pg_total_relation_size('smsr.$table')")))
 	done
 	verdict "$((bytes / fleet_size))" "<" 4096 "octets on disk an eUICC, two profiles, indexes included"
+}
+
+# ---- import ----
+
+# Last: what is imported here are keys that no simulated card has.
+bench_import() {
+	registered
+	local t plain
+	heading "Import: a derived key set for each of $(group "$fleet_size") eUICCs, fsync on"
+	install -m 600 /dev/null "$work/master"
+	head -c 16 /dev/urandom >"$work/master"
+	((EUID != 0)) || chown postgres: "$work/master"
+	query "SET client_min_messages = error; SELECT smsr.import_master_key_file('bench', 'kdf3', '$work/master')" >/dev/null
+	query "INSERT INTO smsr.key_inbox (eid, kvn, master, kdd)
+		SELECT e.eid::text, '9', 'bench', right(e.eid::text, 20) FROM smsr.euicc AS e"
+	query "VACUUM ANALYZE smsr.key_inbox"
+	query "CHECKPOINT"
+	t=$(seconds "SELECT smsr.import_keys()")
+	if (($(query "SELECT count(*) FROM smsr.keyset WHERE kvn = 9") != fleet_size)); then
+		query "SELECT reason, count(*) FROM smsr.key_reject GROUP BY 1 LIMIT 5" >&2
+		return 1
+	fi
+	plain=$(plain_insert keyset "kvn = 9")
+	figure "smsr.import_keys(): derived, sealed, recorded" "$(awk -v n="$fleet_size" -v s="$t" 'BEGIN { print n / s }')" "key sets/s"
+	figure "INSERT ... SELECT of the same rows, nothing else" "$(awk -v n="$fleet_size" -v s="$plain" 'BEGIN { print n / s }')" "key sets/s"
+	printf '    %-58s %12s\n' "times as long" "$(divide "$t" "$plain")"
+	query "VACUUM ANALYZE smsr.keyset"
+	t=$(seconds "SELECT count(*) FROM smsr.check_key_values()" 3)
+	figure "smsr.check_key_values(): opened, compared" "$(awk -v n="$(query 'SELECT count(*) FROM smsr.keyset')" -v s="$t" 'BEGIN { print n / s }')" "key sets/s"
+	t=$(seconds "SELECT count(*) FROM smsr.key_evidence()" 3)
+	figure "smsr.key_evidence()" "$(awk -v n="$(query 'SELECT count(*) FROM smsr.keyset')" -v s="$t" 'BEGIN { print n / s }')" "key sets/s"
 }
 
 # ---- run ----

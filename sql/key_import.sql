@@ -267,6 +267,17 @@ INSERT INTO smsr.key_inbox (eid, kvn, keys, check_values) VALUES (card.eid(), 60
 SELECT imported, rejected FROM smsr.import_keys();
 SELECT reason FROM smsr.key_reject ORDER BY line DESC LIMIT 1;
 
+-- a key whose time is over unwraps nothing any more
+SELECT card.says('SELECT smsr.expire_transport_key(''1.3.6.1.4.1.99999.1'', 9::smallint)');
+SELECT card.says('SELECT smsr.expire_transport_key(''1.3.6.1.4.1.99999.1'', 2::smallint, now() - interval ''1 s'')');
+BEGIN;
+SELECT smsr.expire_transport_key('1.3.6.1.4.1.99999.1', 2::smallint), smsr.expire_transport_key('1.3.6.1.4.1.99999.1', 3::smallint, 'infinity');
+SELECT id, valid_until > now() AS valid FROM smsr.transport_key WHERE eum_id = '1.3.6.1.4.1.99999.1' ORDER BY id;
+SELECT card.says('SELECT smsr.expire_transport_key(''1.3.6.1.4.1.99999.1'', 2::smallint)');
+SELECT reason FROM smsr.unwrap_keyset(card.eid(2), 'A0000005591010FFFFFFFF8900000100', 5::smallint, 'SCP03', '1.3.6.1.4.1.99999.1',
+	'5e18d1fef61d087ec0a33ed734a7918f', NULL, 'ee72cb');
+ROLLBACK;
+
 -- ---- are they the ones? ----
 
 SELECT * FROM smsr.check_key_values();
@@ -284,7 +295,7 @@ ROLLBACK;
 -- ---- a second person ----
 
 SELECT function, smsr.set_approval_rule(function, 'regress_smsr_kc') FROM unnest(ARRAY['create_storage_key', 'import_transport_key', 'import_transport_key_file',
-	'advance_counters', 'rewrap_storage_keys', 'destroy_storage_key', 'import_master_key_file', 'destroy_master_key', 'import_keys']) AS function;
+	'advance_counters', 'rewrap_storage_keys', 'destroy_storage_key', 'import_master_key_file', 'destroy_master_key', 'import_keys', 'expire_transport_key']) AS function;
 CREATE FUNCTION card.second(call text) RETURNS TABLE (asked text, approved int, what text, again text, acted text, once_more text) LANGUAGE plpgsql AS $$
 DECLARE
 	held smsr.approval;
@@ -318,6 +329,7 @@ SELECT asked, again, what, acted, once_more FROM card.second('smsr.advance_count
 SELECT asked, again, what, acted::int > 1 AS acted, once_more FROM card.second('smsr.rewrap_storage_keys()');
 SELECT asked, again, what, acted, once_more FROM card.second('smsr.import_master_key_file(''two'', ''kdf3'', ''' || :'keys' || '/gp24'')');
 SELECT asked, again, what, acted, once_more FROM card.second('smsr.destroy_master_key(''two'')');
+SELECT asked, again, what, acted, once_more FROM card.second('smsr.expire_transport_key(''1.3.6.1.4.1.99999.6'', 1::smallint)');
 INSERT INTO smsr.key_inbox (eid, kvn, master, kdd) VALUES (card.eid(2), 9, 'batch 7', '00010203040506070809');
 SELECT asked, again, what, acted, once_more FROM card.second('(SELECT i.imported FROM smsr.import_keys() AS i)');
 SELECT k.counter - b.counter AS advanced FROM smsr.keyset k, card.before b WHERE k.eid = card.eid() AND k.kvn = 2;

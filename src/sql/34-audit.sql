@@ -171,6 +171,7 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'destroy_master_key' THEN '\xff4b'::bytea
 				WHEN 'import_keys' THEN '\xff4c'::bytea
 				WHEN 'advance_counters' THEN '\xff4d'::bytea
+				WHEN 'expire_transport_key' THEN '\xff4e'::bytea
 				ELSE '\xffff'::bytea
 			END);
 	END $$;

@@ -153,6 +153,30 @@ END
 $$;
 COMMENT ON FUNCTION smsr.add_transport_key(text, text, smallint, text, bytea, bytea, name[], bigint) IS 'Keep a sealed transport key, and record who brought it';
 
+CREATE FUNCTION smsr.expire_transport_key(eum_id text, id smallint, at timestamptz DEFAULT NULL) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+BEGIN
+	PERFORM FROM smsr.transport_key AS t
+		WHERE t.eum_id = expire_transport_key.eum_id AND t.id = expire_transport_key.id AND t.valid_until > now() FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE no_data_found USING MESSAGE = format('EUM %s has no transport key %s that is valid', eum_id, id);
+	ELSIF at < now() THEN
+		RAISE invalid_parameter_value USING MESSAGE = 'at must not be in the past';
+	END IF;
+	IF NOT smsr.key_act('expire_transport_key', format('transport key %s of EUM %s ends %s', id, eum_id, coalesce(at::text, 'now')),
+			jsonb_build_array(eum_id, id, at)) THEN
+		RETURN false;
+	END IF;
+	UPDATE smsr.transport_key AS t SET valid_until = coalesce(at, now())
+		WHERE t.eum_id = expire_transport_key.eum_id AND t.id = expire_transport_key.id;
+	PERFORM smsr.record_key_act('expire_transport_key', jsonb_build_object('eum_id', eum_id, 'transport_key', id));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION smsr.expire_transport_key(text, smallint, timestamptz) IS 'End the time of an EUM''s transport key: what is wrapped under it is refused from then on. False: it waits for a second person';
+
 -- Packets under sealed keys.  eid, sd_aid, kvn, key_type and sealed are a row
 -- of smsr.keyset; KIc and KID follow from its version and key lengths.
 
@@ -200,6 +224,7 @@ REVOKE ALL ON FUNCTION
 	smsr.seal_key_file(text, text, text, smallint, text),
 	smsr.combine_key(text, text, text, smallint, bigint, bytea[]),
 	smsr.add_transport_key(text, text, smallint, text, bytea, bytea, name[], bigint),
+	smsr.expire_transport_key(text, smallint, timestamptz),
 	smsr.next_transport_key_id(text),
 	smsr.import_transport_key(text, text, bytea, bytea),
 	smsr.import_transport_key_file(text, text, text),

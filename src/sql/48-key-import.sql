@@ -180,33 +180,45 @@ BEGIN
 		FROM judged AS j, LATERAL smsr.unwrap_keyset(j.card, j.isdr_aid, j.version, j.set_type, j.eum_id,
 			j.keys, j.key_types, j.check_values) AS u
 		WHERE j.refusal IS NULL AND j.master IS NULL
+		UNION ALL
+		SELECT j.*, NULL, NULL, NULL, j.refusal FROM judged AS j WHERE j.refusal IS NOT NULL
 	), new_keyset AS (
-		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, first_counter, check_values, sealed, origin, approval_id)
-			SELECT m.card, m.isdr_aid, m.version, m.set_type, m.key_type, m.start, m.start, m.computed, m.sealed, 'import', approval
+		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, first_counter, check_values, sealed, origin, approval_id, state)
+			SELECT m.card, m.isdr_aid, m.version, m.set_type, m.key_type, m.start, m.start, m.computed, m.sealed, 'import', approval,
+				-- keys that nobody has said to be right must not take the place of those that the card is reached by
+				CASE WHEN m.master IS NOT NULL AND coalesce(length(replace(m.check_values, ' ', '')), 0) < 18
+						AND EXISTS (SELECT FROM smsr.keyset AS k WHERE k.eid = m.card AND k.sd_aid = m.isdr_aid AND k.type = m.set_type AND k.state = 'active')
+					THEN 'pending' ELSE 'active' END
 			FROM made AS m WHERE m.reason IS NULL
 			ORDER BY m.card, m.version
 			ON CONFLICT (eid, sd_aid, kvn) DO NOTHING
 			RETURNING eid, kvn, type, check_values
+	-- not by a join: nothing is known of how many these are, and it would be a loop in a loop
+	), told AS MATERIALIZED (
+		SELECT t.card, t.version, max(t.line) AS line, max(t.eid) AS eid, max(t.kvn) AS kvn, max(t.type) AS type, max(t.set_type) AS set_type,
+			max(t.master) AS master, max(t.kdd) AS kdd, max(t.check_values) AS check_values, max(t.stored) AS stored
+		FROM (SELECT m.card, m.version, m.line, m.eid, m.kvn, m.type, m.set_type, m.master, m.kdd, m.check_values, NULL::text AS stored
+				FROM made AS m WHERE m.reason IS NULL
+			UNION ALL
+			SELECT k.eid, k.kvn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, encode(k.check_values, 'hex') FROM new_keyset AS k) AS t
+		GROUP BY 1, 2
 	), counted AS (
 		UPDATE smsr.master_key AS m SET derived = m.derived + c.n
-		FROM (SELECT d.master_name, count(*) AS n
-			FROM made AS d JOIN new_keyset AS k ON k.eid = d.card AND k.kvn = d.version
-			WHERE d.reason IS NULL AND d.master_name IS NOT NULL GROUP BY 1) AS c
-		WHERE m.name = c.master_name
+		FROM (SELECT t.master, count(*) AS n FROM told AS t WHERE t.stored IS NOT NULL GROUP BY 1) AS c
+		WHERE m.name = c.master
 	), recorded AS MATERIALIZED (
-		SELECT smsr.record_audit(array_agg(smsr.audit_entry(k.eid, 'import_keys', p_operation_id => approval,
+		SELECT smsr.record_audit(array_agg(smsr.audit_entry(t.card, 'import_keys', p_operation_id => approval,
 			p_requester => smsr.setting('smsr_id'), p_status => 'EXECUTED_SUCCESS',
-			p_details => jsonb_strip_nulls(jsonb_build_object('kvn', k.kvn, 'type', k.type, 'check_values', encode(k.check_values, 'hex'),
-				'master_key', m.master_name)))))
-		FROM new_keyset AS k JOIN made AS m ON m.card = k.eid AND m.version = k.kvn AND m.reason IS NULL
+			p_details => jsonb_strip_nulls(jsonb_build_object('kvn', t.version, 'type', t.set_type, 'check_values', t.stored,
+				'master_key', t.master))) ORDER BY t.card, t.version))
+		FROM told AS t WHERE t.stored IS NOT NULL
 		HAVING count(*) > 0
 	), reject AS (
 		INSERT INTO smsr.key_reject AS r (line, eid, kvn, type, master, kdd, check_values, reason)
-			SELECT j.line, j.eid, j.kvn, j.type, j.master, j.kdd, j.check_values,
-				coalesce(j.refusal, m.reason, 'eUICC has a key set of this kvn')
-			FROM judged AS j LEFT JOIN made AS m ON m.line = j.line
-				LEFT JOIN new_keyset AS k ON k.eid = j.card AND k.kvn = j.version AND j.refusal IS NULL AND m.reason IS NULL
-			WHERE k.eid IS NULL
+			SELECT m.line, m.eid, m.kvn, m.type, m.master, m.kdd, m.check_values, m.reason FROM made AS m WHERE m.reason IS NOT NULL
+			UNION ALL
+			SELECT t.line, t.eid, t.kvn, t.type, t.master, t.kdd, t.check_values, 'eUICC has a key set of this kvn'
+			FROM told AS t WHERE t.stored IS NULL
 			ON CONFLICT (line) DO UPDATE SET eid = excluded.eid, kvn = excluded.kvn, type = excluded.type, master = excluded.master,
 				kdd = excluded.kdd, check_values = excluded.check_values, reason = excluded.reason,
 				rejected_at = excluded.rejected_at, rejected_by = excluded.rejected_by
@@ -226,6 +238,8 @@ DECLARE
 	-- bounds the memory that the lines take
 	batch_size CONSTANT int := 5000;
 	lines smsr.key_inbox[];
+	-- what this transaction has deleted is still to be stepped over
+	last bigint := -9223372036854775808;
 	n bigint;
 	digest bytea;
 	batch record;
@@ -243,10 +257,11 @@ BEGIN
 	LOOP
 		WITH taken AS (
 			DELETE FROM smsr.key_inbox AS i
-			WHERE i.line IN (SELECT o.line FROM smsr.key_inbox AS o ORDER BY o.line LIMIT batch_size)
+			USING (SELECT o.line FROM smsr.key_inbox AS o WHERE o.line > last ORDER BY o.line LIMIT batch_size) AS next
+			WHERE i.line = next.line
 			RETURNING i.*
 		)
-		SELECT array_agg(t::smsr.key_inbox) INTO lines FROM taken AS t;
+		SELECT array_agg(t::smsr.key_inbox), max(t.line) INTO lines, last FROM taken AS t;
 		EXIT WHEN lines IS NULL;
 		batch := smsr.import_key_lines(lines);
 		imported := imported + batch.imported;

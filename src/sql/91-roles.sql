@@ -113,7 +113,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters}'),
 			-- files are those below smsr.key_directory
 			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,destroy_storage_key,
-				import_transport_key,import_transport_key_file,begin_key_ceremony,begin_master_key_ceremony,enter_key_component,
+				import_transport_key,import_transport_key_file,expire_transport_key,begin_key_ceremony,begin_master_key_ceremony,enter_key_component,
 				abort_key_ceremony,import_master_key,import_master_key_file,destroy_master_key,import_keys,
 				check_logging,trust_ci,trust_eum,distrust,read_certificate}'),
 			('{smsr_auditor,smsr_key_officer}', '{check_key_values,key_evidence}'),

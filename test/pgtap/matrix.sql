@@ -160,6 +160,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('trust_eum', 'key_officer', NULL, 'smsr.trust_eum($4, ''\x00'')'),
 	('distrust', 'key_officer', NULL, 'smsr.distrust(''\x00'')'),
 	('import_transport_key_file', 'key_officer', NULL, 'smsr.import_transport_key_file(''1.3.6.1.4.1.99999.200.98'', ''aes-kw'', ''/nowhere'')'),
+	('expire_transport_key', 'key_officer', NULL, 'smsr.expire_transport_key(''1.3.6.1.4.1.99999.200.98'', 1::smallint)'),
 	('begin_key_ceremony', 'key_officer', NULL, 'smsr.begin_key_ceremony(''1.3.6.1.4.1.99999.200.98'', ''aes-kw'', 2, ''\x010203'')'),
 	('begin_master_key_ceremony', 'key_officer', NULL, 'smsr.begin_master_key_ceremony(''m'', ''kdf3'', 2, ''\x010203'')'),
 	('enter_key_component', 'key_officer', NULL, 'smsr.enter_key_component(1, ''/nowhere'')'),
