@@ -213,6 +213,20 @@ CREATE TABLE smsr.inbound_part (
 );
 COMMENT ON TABLE smsr.inbound_part IS 'Segments of concatenated messages whose other parts have not come yet';
 
+CREATE TABLE smsr.inbound_held (
+	id bigint NOT NULL DEFAULT smsr.next_id() PRIMARY KEY,
+	originator text NOT NULL,
+	tp_ud bytea NOT NULL,
+	received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	eids smsr.eid[] NOT NULL,
+	because text NOT NULL
+);
+CREATE INDEX inbound_held_originator ON smsr.inbound_held (originator, id);
+CREATE INDEX inbound_held_eids ON smsr.inbound_held USING gin (eids);
+COMMENT ON TABLE smsr.inbound_held IS 'Messages received whose eUICC was in use by another transaction; smsr.tick() processes them, in order of id, when it is free, and what became of them then stands in smsr.message';
+COMMENT ON COLUMN smsr.inbound_held.eids IS 'eUICCs that it may be of: later messages of these and of the originator go behind it';
+COMMENT ON COLUMN smsr.inbound_held.because IS 'Why it is not processed yet';
+
 CREATE TABLE smsr.message (
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	direction text NOT NULL CHECK (direction IN ('in', 'out')),

@@ -57,6 +57,11 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				-- header, check field and padding add at most 45 octets to the script
 				AND smsr.sms_segment_count(length(d.script) + 45) <= most_segments
 			ORDER BY d.eid, d.step <> 'confirm', d.id
+		), free AS MATERIALIZED (
+			-- a rotation, or another gateway that sends to the same card, is not waited for
+			SELECT f.* FROM fresh f
+				CROSS JOIN LATERAL (SELECT FROM smsr.keyset k
+					WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn FOR NO KEY UPDATE SKIP LOCKED) k
 		), unsendable AS (
 			-- out of the way of the others, and visible
 			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
@@ -72,7 +77,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			FROM unsendable u
 		), counted AS (
 			UPDATE smsr.keyset k SET counter = k.counter + 1
-			FROM fresh f
+			FROM free f
 			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
 			RETURNING f.id, f.eid, f.operation_id, f.step, f.destination, f.due_at,
 				f.expires_at, f.gateway, f.attempts, f.sd_aid, f.script,
@@ -119,72 +124,100 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 	SET search_path = pg_catalog, smsr, pg_temp
 	SET enable_seqscan = off
 	AS $$
+	DECLARE
+		wait boolean;
+		packets bigint[];
 	BEGIN
 		IF cardinality(sms_ids) IS DISTINCT FROM cardinality(smsc_ids) THEN
 			RAISE EXCEPTION 'sms_ids and smsc_ids must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
-		-- every writer takes these rows in the order of their ids
-		PERFORM FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) ORDER BY o.id FOR UPDATE;
-		UPDATE smsr.outbound o SET accepted = o.accepted | s.bits, smsc_id = s.smsc_id,
-				sent_at = coalesce(o.sent_at, clock_timestamp()),
-				due_at = CASE WHEN o.accepted | s.bits = (1 << o.segments) - 1
-					THEN now() + smsr.retry_interval(o.attempts) ELSE o.due_at END
-			FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
-				FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
-			WHERE o.id = s.id AND o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i));
-		-- a card that does not answer may be on another profile than the EIS has it,
-		-- after a fall-back that was not heard or a restore: the same octets there too
-		IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) AND o.attempts >= 3) THEN
-			UPDATE smsr.outbound o SET destination = a.msisdn, mno_id = a.mno_id
-				FROM smsr.profile a
-				WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) AND o.attempts >= 3
-					AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND a.eid = o.eid
-					AND a.isdp_aid = (SELECT n.aids[1 + (o.attempts - 2) % cardinality(n.aids)]
-						FROM (SELECT array_agg(p.isdp_aid ORDER BY p.state = 'Enabled' DESC, p.isdp_aid) AS aids
-							FROM smsr.profile p
-							WHERE p.eid = o.eid AND p.msisdn IS NOT NULL AND p.mno_id IS NOT NULL) n);
-		END IF;
+		-- what can not be noted is as if the gateway had died: the same octets go again
+		FOREACH wait IN ARRAY '{true,false}'::boolean[]
+		LOOP
+			BEGIN
+				packets := smsr.lock_packets(ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i), wait);
+				UPDATE smsr.outbound o SET accepted = o.accepted | s.bits, smsc_id = s.smsc_id,
+						sent_at = coalesce(o.sent_at, clock_timestamp()),
+						due_at = CASE WHEN o.accepted | s.bits = (1 << o.segments) - 1
+							THEN now() + smsr.retry_interval(o.attempts) ELSE o.due_at END
+					FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
+						FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
+					WHERE o.id = s.id AND o.id = ANY (packets);
+				-- a card that does not answer may be on another profile than the EIS has it,
+				-- after a fall-back that was not heard or a restore: the same octets there too
+				IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id = ANY (packets) AND o.attempts >= 3) THEN
+					UPDATE smsr.outbound o SET destination = a.msisdn, mno_id = a.mno_id
+						FROM smsr.profile a
+						WHERE o.id = ANY (packets) AND o.attempts >= 3
+							AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND a.eid = o.eid
+							AND a.isdp_aid = (SELECT n.aids[1 + (o.attempts - 2) % cardinality(n.aids)]
+								FROM (SELECT array_agg(p.isdp_aid ORDER BY p.state = 'Enabled' DESC, p.isdp_aid) AS aids
+									FROM smsr.profile p
+									WHERE p.eid = o.eid AND p.msisdn IS NOT NULL AND p.mno_id IS NOT NULL) n);
+				END IF;
+				RETURN;
+			EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+				IF NOT wait THEN
+					RAISE;
+				END IF;
+			END;
+		END LOOP;
 	END $$;
-COMMENT ON FUNCTION smsr.sms_submitted(bigint[], text[]) IS 'The SMSC accepted these messages under these ids of its own; the wait for the card''s answer begins. After three sendings the card''s other numbers are tried in turn';
+COMMENT ON FUNCTION smsr.sms_submitted(bigint[], text[]) IS 'The SMSC accepted these messages under these ids of its own; the wait for the card''s answer begins. After three sendings the card''s other numbers are tried in turn. One that another transaction holds is left out, and sent again, the same octets, when its lease ends';
 
 CREATE FUNCTION smsr.sms_refused(sms_id bigint, reason text, temporary boolean) RETURNS void
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
-	SET lock_timeout = '2 s'
 	SET enable_seqscan = off
 	AS $$
 	DECLARE
+		wait boolean;
+		got boolean;
 		o smsr.outbound;
 		held boolean;
 	BEGIN
 		IF sms_id IS NULL OR temporary IS NULL THEN
 			RAISE EXCEPTION 'sms_id and temporary must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
-		-- only an end that may come of it concerns the eUICC
-		IF NOT temporary THEN
-			PERFORM FROM smsr.euicc e WHERE e.eid = (SELECT b.eid FROM smsr.outbound b WHERE b.id = sms_id >> 5) FOR NO KEY UPDATE;
-		END IF;
-		SELECT * INTO o FROM smsr.outbound b WHERE b.id = sms_id >> 5 FOR UPDATE;
-		IF NOT FOUND THEN
-			RETURN;
-		END IF;
-		-- the attempt that was refused did not leave: only those before it may have.
-		-- One attempt, however many of its parts are refused, and however often that is told
-		held := o.gateway IS NOT NULL AND (o.accepted >> (sms_id & 31)::int) & 1 = 0;
-		IF held THEN
-			UPDATE smsr.outbound b SET attempts = greatest(b.attempts - 1, 0), gateway = NULL,
-					due_at = now() + CASE WHEN temporary THEN interval '5 s' ELSE smsr.retry_interval(b.attempts - 1) END
-				WHERE b.id = o.id;
-		END IF;
-		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr, outcome, detail)
-			VALUES ('out', o.eid, o.operation_id, o.step, o.destination, o.gateway, greatest(o.attempts - held::int, 0), o.cntr,
-				CASE WHEN temporary THEN 'refused for now' ELSE 'refused' END, reason);
-		IF held AND NOT temporary THEN
-			PERFORM smsr.handle_event(o.eid, o.operation_id, 'refused');
-		END IF;
+		FOREACH wait IN ARRAY '{true,false}'::boolean[]
+		LOOP
+			BEGIN
+				-- only an end that may come of it concerns the eUICC
+				IF temporary THEN
+					got := smsr.lock_packets(ARRAY[sms_id >> 5], wait) <> '{}';
+				ELSE
+					got := smsr.lock_cards(ARRAY(SELECT b.eid FROM smsr.outbound b WHERE b.id = sms_id >> 5), wait) <> '{}';
+				END IF;
+				SELECT * INTO o FROM smsr.outbound b WHERE b.id = sms_id >> 5;
+				IF NOT FOUND THEN
+					RETURN;
+				END IF;
+				-- the attempt that was refused did not leave: only those before it may have.
+				-- One attempt, however many of its parts are refused, and however often that is told
+				held := got AND o.gateway IS NOT NULL AND (o.accepted >> (sms_id & 31)::int) & 1 = 0;
+				IF held THEN
+					UPDATE smsr.outbound b SET attempts = greatest(b.attempts - 1, 0), gateway = NULL,
+							due_at = now() + CASE WHEN temporary THEN interval '5 s' ELSE smsr.retry_interval(b.attempts - 1) END
+						WHERE b.id = o.id;
+				END IF;
+				INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr, outcome, detail)
+					VALUES ('out', o.eid, o.operation_id, o.step, o.destination, o.gateway, greatest(o.attempts - held::int, 0), o.cntr,
+						CASE WHEN temporary THEN 'refused for now' ELSE 'refused' END,
+						-- then its lease ends, and it is refused again
+						CASE WHEN got THEN reason ELSE concat_ws(', ', reason, 'not followed: another transaction has its eUICC') END);
+				IF held AND NOT temporary THEN
+					PERFORM smsr.handle_event(o.eid, o.operation_id, 'refused');
+				END IF;
+				RETURN;
+			EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+				IF NOT wait THEN
+					RAISE;
+				END IF;
+			END;
+		END LOOP;
 	END $$;
-COMMENT ON FUNCTION smsr.sms_refused(bigint, text, boolean) IS 'The SMSC would not take a message: for now (it is offered again in seconds), or for good';
+COMMENT ON FUNCTION smsr.sms_refused(bigint, text, boolean) IS 'The SMSC would not take a message: for now (it is offered again in seconds), or for good. If another transaction holds it, that is kept and its lease ends it';
 
 CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -192,19 +225,30 @@ CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
 	SET enable_seqscan = off
 	AS $$
 	DECLARE
+		wait boolean;
+		packets bigint[];
 		n int;
 	BEGIN
 		IF sms_ids IS NULL THEN
 			RAISE EXCEPTION 'sms_ids must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
-		PERFORM FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) ORDER BY o.id FOR UPDATE;
-		-- once: an attempt that was handed back or refused is not counted any more
-		UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0), gateway = NULL
-			WHERE o.id = ANY (ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i)) AND o.accepted = 0 AND o.gateway IS NOT NULL;
-		GET DIAGNOSTICS n = ROW_COUNT;
-		RETURN n;
+		FOREACH wait IN ARRAY '{true,false}'::boolean[]
+		LOOP
+			BEGIN
+				packets := smsr.lock_packets(ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i), wait);
+				-- once: an attempt that was handed back or refused is not counted any more
+				UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0), gateway = NULL
+					WHERE o.id = ANY (packets) AND o.accepted = 0 AND o.gateway IS NOT NULL;
+				GET DIAGNOSTICS n = ROW_COUNT;
+				RETURN n;
+			EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+				IF NOT wait THEN
+					RAISE;
+				END IF;
+			END;
+		END LOOP;
 	END $$;
-COMMENT ON FUNCTION smsr.release_sms(bigint[]) IS 'Hand back messages that were claimed and never written to an SMSC; returns how many packets are free again';
+COMMENT ON FUNCTION smsr.release_sms(bigint[]) IS 'Hand back messages that were claimed and never written to an SMSC; returns how many packets are free again. One that another transaction holds is free when its lease ends';
 
 CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -212,6 +256,7 @@ CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 	SET enable_seqscan = off
 	AS $$
 	DECLARE
+		wait boolean;
 		o smsr.outbound;
 		failed boolean := coalesce(upper(state) IN ('EXPIRED', 'DELETED', 'UNDELIV', 'REJECTD'), false);
 	BEGIN
@@ -221,8 +266,18 @@ CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 				format('%s for %s', left(state, 20), left(sms_delivery_report.smsc_id, 65)));
 		-- a report says that the card's device took the message, not what the card did
 		IF o.id IS NOT NULL AND failed THEN
-			UPDATE smsr.outbound b SET due_at = least(b.due_at, now() + smsr.retry_interval(b.attempts))
-				WHERE b.id = o.id AND b.destination IS NOT NULL;
+			FOREACH wait IN ARRAY '{true,false}'::boolean[]
+			LOOP
+				BEGIN
+					UPDATE smsr.outbound b SET due_at = least(b.due_at, now() + smsr.retry_interval(b.attempts))
+						WHERE b.id = ANY (smsr.lock_packets(ARRAY[o.id], wait)) AND b.destination IS NOT NULL;
+					EXIT;
+				EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+					IF NOT wait THEN
+						RAISE;
+					END IF;
+				END;
+			END LOOP;
 		END IF;
 		RETURN CASE WHEN o.id IS NULL THEN 'nothing awaits it' WHEN failed THEN 'not delivered'
 			WHEN upper(state) = 'DELIVRD' THEN 'delivered' ELSE 'not known yet' END;

@@ -1,18 +1,19 @@
 -- What the air brings.  Nothing here raises for it, and nothing of it is lost:
 -- each message is kept with what became of it.
 
-CREATE FUNCTION smsr.record_in(p_originator text, p_octets bytea, p_outcome text, p_detail text,
+CREATE FUNCTION smsr.record_in(p_at timestamptz, p_originator text, p_octets bytea, p_outcome text, p_detail text,
 		p_eid smsr.eid DEFAULT NULL, p_operation bigint DEFAULT NULL, p_step text DEFAULT NULL,
 		p_cntr bigint DEFAULT NULL, p_script bytea DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		INSERT INTO smsr.message (direction, eid, operation_id, step, address, cntr, outcome, detail, octets, script)
-		VALUES ('in', p_eid, p_operation, p_step, p_originator, p_cntr, p_outcome, p_detail, p_octets, p_script);
+		INSERT INTO smsr.message (at, direction, eid, operation_id, step, address, cntr, outcome, detail, octets, script)
+		VALUES (coalesce(p_at, clock_timestamp()), 'in', p_eid, p_operation, p_step, p_originator, p_cntr, p_outcome, p_detail,
+			p_octets, p_script);
 		RETURN p_outcome;
 	END $$;
-COMMENT ON FUNCTION smsr.record_in(text, bytea, text, text, smsr.eid, bigint, text, bigint, bytea) IS 'Keep a received message with what became of it; returns that';
+COMMENT ON FUNCTION smsr.record_in(timestamptz, text, bytea, text, text, smsr.eid, bigint, text, bigint, bytea) IS 'Keep a received message with what became of it and when it came (NULL: now); returns that';
 
 -- Which eUICCs a message may be of; only its keys will tell.  Those that have
 -- the number, and where nobody has it the ones that are switching to a profile
@@ -35,7 +36,7 @@ CREATE FUNCTION smsr.plausible(originator text) RETURNS SETOF smsr.eid
 	END $$;
 COMMENT ON FUNCTION smsr.plausible(text) IS 'eUICCs that a message from this number may be of, at most eight: those of the number, else those that await a notification of a profile without one';
 
-CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea) RETURNS text
+CREATE FUNCTION smsr.receive_response(received_at timestamptz, originator text, tp_ud bytea, packet bytea) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -65,7 +66,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 			ELSIF r.authentic AND r.cntr = c.cntr THEN
 				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);
 				PERFORM smsr.contact(c.eid);
-				RETURN smsr.record_in(originator, tp_ud, 'answer', format('status %s: %s',
+				RETURN smsr.record_in(received_at, originator, tp_ud, 'answer', format('status %s: %s',
 						lpad(to_hex(r.status), 2, '0'), told), c.eid, c.operation_id, c.step, r.cntr, r.data);
 			ELSIF NOT r.secured AND plain IS NULL AND r.cntr IN (0, c.cntr) THEN
 				SELECT c.eid, c.operation_id, c.step, r.status, r.cntr INTO plain;
@@ -73,7 +74,7 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 		END LOOP;
 		IF plain IS NOT NULL THEN
 			told := smsr.handle_event(plain.eid, plain.operation_id, 'por_unauthenticated', plain.status);
-			RETURN smsr.record_in(originator, tp_ud, 'unauthenticated answer', format('status %s: %s',
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'unauthenticated answer', format('status %s: %s',
 					lpad(to_hex(plain.status), 2, '0'), told), plain.eid, plain.operation_id, plain.step, plain.cntr);
 		END IF;
 		-- to a packet that is no more: whose, at least
@@ -89,16 +90,16 @@ CREATE FUNCTION smsr.receive_response(originator text, tp_ud bytea, packet bytea
 				substring(decode(smsr.setting('spi'), 'hex') FROM 2 FOR 1), packet);
 			IF r.authentic THEN
 				PERFORM smsr.contact(c.eid);
-				RETURN smsr.record_in(originator, tp_ud, 'late answer', format('status %s',
+				RETURN smsr.record_in(received_at, originator, tp_ud, 'late answer', format('status %s',
 						lpad(to_hex(r.status), 2, '0')), c.eid, NULL, NULL, r.cntr, r.data);
 			END IF;
 		END LOOP;
-		RETURN smsr.record_in(originator, tp_ud, 'unknown answer',
+		RETURN smsr.record_in(received_at, originator, tp_ud, 'unknown answer',
 			CASE WHEN tried = 0 THEN 'nothing awaits an answer from this number' ELSE 'no key opens it' END);
 	END $$;
-COMMENT ON FUNCTION smsr.receive_response(text, bytea, bytea) IS 'A response packet (PoR): find the command it answers by number, key and counter, and tell its operation';
+COMMENT ON FUNCTION smsr.receive_response(timestamptz, text, bytea, bytea) IS 'A response packet (PoR): find the command it answers by number, key and counter, and tell its operation';
 
-CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet bytea) RETURNS text
+CREATE FUNCTION smsr.receive_notification(received_at timestamptz, originator text, tp_ud bytea, packet bytea) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -126,19 +127,19 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			EXIT WHEN opened.authentic;
 		END LOOP;
 		IF opened IS NULL THEN
-			RETURN smsr.record_in(originator, tp_ud, 'unknown originator', 'no eUICC with keys has this number');
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'unknown originator', 'no eUICC with keys has this number');
 		ELSIF opened.authentic IS NOT TRUE THEN
-			RETURN smsr.record_in(originator, tp_ud, 'unauthenticated notification', 'no key opens it');
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'unauthenticated notification', 'no key opens it');
 		END IF;
 		IF opened.tar IS DISTINCT FROM smsr.aid_tar(c.sd_aid) THEN
-			RETURN smsr.record_in(originator, tp_ud, 'not for the SM-SR', 'it is of another application of the card',
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'not for the SM-SR', 'it is of another application of the card',
 				c.eid, NULL, NULL, NULL, opened.data);
 		END IF;
 		SELECT * INTO n FROM smsr.read_notification(opened.data);
 		IF n.fault IS NOT NULL THEN
-			RETURN smsr.record_in(originator, tp_ud, 'unreadable notification', n.fault, c.eid, NULL, NULL, NULL, opened.data);
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'unreadable notification', n.fault, c.eid, NULL, NULL, NULL, opened.data);
 		ELSIF n.eid IS DISTINCT FROM c.eid THEN
-			RETURN smsr.record_in(originator, tp_ud, 'contradictory notification',
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'contradictory notification',
 				'it names another EID than the one whose keys secured it', c.eid, NULL, NULL, NULL, opened.data);
 		END IF;
 
@@ -159,7 +160,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			-- what the card said since counts; should its numbers have begun anew, the audit tells
 			PERFORM smsr.confirm_again(c.eid, n.sequence);
 			PERFORM smsr.start_own(c.eid, 'audit_eis', NULL, 'an overtaken notification');
-			RETURN smsr.record_in(originator, tp_ud, 'notification overtaken',
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'notification overtaken',
 				format('type %s, sequence %s after %s', n.type, n.sequence, card.notification_sequence),
 				c.eid, op.id, NULL, NULL, opened.data);
 		END IF;
@@ -184,7 +185,7 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 			ELSE
 				told := smsr.confirm_again(c.eid, n.sequence);
 			END IF;
-			RETURN smsr.record_in(originator, tp_ud, 'notification repeated', told, c.eid, op.id, NULL, NULL, opened.data);
+			RETURN smsr.record_in(received_at, originator, tp_ud, 'notification repeated', told, c.eid, op.id, NULL, NULL, opened.data);
 		END IF;
 
 		IF op.id IS NOT NULL THEN
@@ -201,10 +202,10 @@ CREATE FUNCTION smsr.receive_notification(originator text, tp_ud bytea, packet b
 				due_at = CASE b.due_at WHEN 'infinity' THEN now() ELSE b.due_at END
 			FROM smsr.profile p
 			WHERE b.eid = c.eid AND b.destination IS NULL AND p.eid = c.eid AND p.msisdn = originator;
-		RETURN smsr.record_in(originator, tp_ud, 'notification', format('type %s, sequence %s: %s', n.type, n.sequence, told),
+		RETURN smsr.record_in(received_at, originator, tp_ud, 'notification', format('type %s, sequence %s: %s', n.type, n.sequence, told),
 			c.eid, op.id, NULL, NULL, opened.data);
 	END $$;
-COMMENT ON FUNCTION smsr.receive_notification(text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
+COMMENT ON FUNCTION smsr.receive_notification(timestamptz, text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
 
 CREATE FUNCTION smsr.awaits(op smsr.operation, p_type int, p_named smsr.aid) RETURNS boolean
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -284,7 +285,7 @@ CREATE FUNCTION smsr.too_late(p_eid smsr.eid, p_type int, p_named smsr.aid) RETU
 	END $$;
 COMMENT ON FUNCTION smsr.too_late(smsr.eid, int, smsr.aid) IS 'Whether a notification reports the success of an operation that has already been given up as EXPIRED';
 
-CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
+CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea, received_at timestamptz DEFAULT NULL) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -303,7 +304,7 @@ CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
 			SELECT array_agg(i.tp_ud) INTO parts FROM smsr.inbound_part i
 				WHERE i.originator = receive_one.originator AND i.reference = h.reference AND i.total = h.total;
 			IF cardinality(parts) < h.total THEN
-				RETURN smsr.record_in(originator, tp_ud, 'part', format('%s of %s', h.sequence, h.total));
+				RETURN smsr.record_in(received_at, originator, tp_ud, 'part', format('%s of %s', h.sequence, h.total));
 			END IF;
 			DELETE FROM smsr.inbound_part i
 				WHERE i.originator = receive_one.originator AND i.reference = h.reference AND i.total = h.total;
@@ -314,22 +315,25 @@ CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea) RETURNS text
 		packet := smsr.sms_reassemble(parts);
 		CASE h.cpi
 			WHEN 113 THEN
-				RETURN smsr.receive_response(originator, tp_ud, packet);
+				RETURN smsr.receive_response(received_at, originator, tp_ud, packet);
 			WHEN 112 THEN
-				RETURN smsr.receive_notification(originator, tp_ud, packet);
+				RETURN smsr.receive_notification(received_at, originator, tp_ud, packet);
 			ELSE
-				RETURN smsr.record_in(originator, tp_ud, 'not for the SM-SR', 'its header names no secured packet');
+				RETURN smsr.record_in(received_at, originator, tp_ud, 'not for the SM-SR', 'its header names no secured packet');
 		END CASE;
 	EXCEPTION WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, about = MESSAGE_TEXT;
+		IF state = '55P03' THEN
+			RETURN NULL;
+		END IF;
 		-- what another attempt may mend is the gateway's to repeat; what the air brought is kept
 		IF left(state, 2) IN ('08', '25', '40', '42', '53', '54', '55', '57', '58', 'F0', 'XX') THEN
 			RAISE;
 		END IF;
-		RETURN smsr.record_in(originator, tp_ud, CASE WHEN left(state, 2) = '22' THEN 'unreadable' ELSE 'not processed' END,
+		RETURN smsr.record_in(received_at, originator, tp_ud, CASE WHEN left(state, 2) = '22' THEN 'unreadable' ELSE 'not processed' END,
 			format('%s (%s)', about, state));
 	END $$;
-COMMENT ON FUNCTION smsr.receive_one(text, bytea) IS 'One received message, its segments gathered; what can not be read is recorded as such';
+COMMENT ON FUNCTION smsr.receive_one(text, bytea, timestamptz) IS 'One received message, its segments gathered; what can not be read is recorded as such. NULL, and nothing done, if it has to wait for another transaction';
 
 CREATE FUNCTION smsr.sms_cpi(tp_ud bytea) RETURNS int
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -340,18 +344,81 @@ CREATE FUNCTION smsr.sms_cpi(tp_ud bytea) RETURNS int
 	END $$;
 COMMENT ON FUNCTION smsr.sms_cpi(bytea) IS 'Which security header a short message has: 112 command packet, 113 response packet, 0 neither';
 
--- A party that keeps a transaction open on its card holds up that card's messages
--- alone: of a batch that fails the gateway finds the one, and the SMSC keeps it.
+-- ---- whose eUICC somebody else has: kept, in order, until it is free ----
+
+CREATE FUNCTION smsr.hold(p_originator text, p_octets bytea, p_eids smsr.eid[]) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		why CONSTANT text := 'another transaction has its eUICC';
+	BEGIN
+		INSERT INTO smsr.inbound_held (originator, tp_ud, eids, because)
+			-- and of those that it goes behind: its number may be another eUICC's since
+			SELECT p_originator, p_octets, ARRAY(SELECT unnest(p_eids) UNION
+				SELECT unnest(h.eids) FROM smsr.inbound_held h WHERE h.originator = p_originator), why;
+		RETURN 'held: ' || why;
+	END $$;
+COMMENT ON FUNCTION smsr.hold(text, bytea, smsr.eid[]) IS 'Keep a received message until smsr.tick() finds its eUICC free; returns that in words';
+
+CREATE FUNCTION smsr.receive_held(most int) RETURNS int
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
+	AS $$
+	DECLARE
+		h smsr.inbound_held;
+		ready smsr.eid[];
+		cards smsr.eid[];
+		about text;
+		n int := 0;
+	BEGIN
+		ready := smsr.lock_cards(ARRAY(SELECT DISTINCT unnest(b.eids) FROM smsr.inbound_held b), false, most);
+		FOR h IN
+			SELECT b.* FROM smsr.inbound_held b
+			WHERE b.eids = '{}' OR b.id IN (SELECT w.id FROM (SELECT i.id, unnest(i.eids) AS eid FROM smsr.inbound_held i) w
+				WHERE w.eid IN (SELECT unnest(ready)))
+			ORDER BY b.id
+			LIMIT most
+		LOOP
+			-- the number may have moved since
+			cards := ARRAY(SELECT smsr.plausible(h.originator));
+			IF NOT cards <@ ready THEN
+				ready := ready || smsr.lock_cards(cards, false);
+			END IF;
+			CONTINUE WHEN NOT cards <@ ready OR EXISTS (SELECT FROM smsr.inbound_held b
+				WHERE b.id < h.id AND (b.originator = h.originator OR b.eids && h.eids));
+			BEGIN
+				IF smsr.receive_one(h.originator, h.tp_ud, h.received_at) IS NOT NULL THEN
+					DELETE FROM smsr.inbound_held b WHERE b.id = h.id;
+					n := n + 1;
+				END IF;
+			EXCEPTION WHEN OTHERS THEN
+				-- what a gateway would repeat; deadlines do not wait for it
+				GET STACKED DIAGNOSTICS about = MESSAGE_TEXT;
+				UPDATE smsr.inbound_held b SET because = about WHERE b.id = h.id AND b.because <> about;
+			END;
+		END LOOP;
+		RETURN n;
+	END $$;
+COMMENT ON FUNCTION smsr.receive_held(int) IS 'Process held messages whose eUICCs are free, those of one eUICC or number in order, at most so many; returns how many';
+
 CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
-	SET lock_timeout = '2 s'
 	SET enable_seqscan = off
 	AS $$
 	DECLARE
 		results text[] := '{}';
 		numbers text[];
 		contents bytea[];
+		cards smsr.eid[];
+		ready smsr.eid[];
+		mine smsr.eid[];
+		outcome text;
+		-- somebody sits on an eUICC: one wait for him was enough
+		some_held boolean := EXISTS (SELECT FROM smsr.inbound_held);
+		all_free boolean;
 	BEGIN
 		IF cardinality(originators) IS DISTINCT FROM cardinality(tp_uds) THEN
 			RAISE EXCEPTION 'originators and tp_uds must have the same number of elements'
@@ -359,22 +426,37 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 		END IF;
 		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n), array_agg(t ORDER BY n) INTO numbers, contents
 			FROM unnest(originators, tp_uds) WITH ORDINALITY u (o, t, n);
-		-- all rows of the batch first and in order, so that two gateways never wait for each other
-		PERFORM FROM smsr.euicc e
-			WHERE e.eid = ANY (ARRAY(SELECT smsr.plausible(u) FROM unnest(numbers) u))
-			ORDER BY e.eid FOR NO KEY UPDATE;
-		PERFORM FROM smsr.outbound o
-			WHERE o.eid = ANY (ARRAY(SELECT smsr.plausible(u) FROM unnest(numbers) u))
-			ORDER BY o.id FOR UPDATE;
+		cards := ARRAY(SELECT smsr.plausible(u) FROM unnest(numbers) u);
+		BEGIN
+			ready := smsr.lock_cards(cards, NOT some_held);
+		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+			ready := smsr.lock_cards(cards, false);
+		END;
+		all_free := NOT some_held AND cardinality(ready) = cardinality(cards);
 		FOR i IN 1 .. coalesce(cardinality(numbers), 0)
 		LOOP
-			results := results || CASE WHEN contents[i] IS NULL
-				THEN smsr.record_in(numbers[i], NULL, 'unreadable', 'no user data')
-				ELSE smsr.receive_one(numbers[i], contents[i]) END;
+			IF contents[i] IS NULL THEN
+				results := results || smsr.record_in(NULL, numbers[i], NULL, 'unreadable', 'no user data');
+				CONTINUE;
+			END IF;
+			outcome := NULL;
+			IF NOT all_free THEN
+				mine := ARRAY(SELECT smsr.plausible(numbers[i]));
+			END IF;
+			-- what is behind others stays behind them
+			IF all_free OR (mine <@ ready AND NOT EXISTS (SELECT FROM smsr.inbound_held h
+					WHERE h.originator = numbers[i] OR h.eids && mine)) THEN
+				outcome := smsr.receive_one(numbers[i], contents[i]);
+			END IF;
+			IF outcome IS NULL THEN
+				all_free := false;
+				outcome := smsr.hold(numbers[i], contents[i], ARRAY(SELECT smsr.plausible(numbers[i])));
+			END IF;
+			results := results || outcome;
 		END LOOP;
 		RETURN results;
 	END $$;
-COMMENT ON FUNCTION smsr.receive_sms(text[], bytea[]) IS 'Received short messages, originator in E.164 digits and TP-UD with its header; what became of each, in order. Never raises for what the air brings; lock_not_available when an eUICC is kept locked for two seconds';
+COMMENT ON FUNCTION smsr.receive_sms(text[], bytea[]) IS 'Received short messages, originator in E.164 digits and TP-UD with its header; what became of each, in order: "held: ..." if another transaction has its eUICC. Never raises for what the air brings';
 
 CREATE FUNCTION smsr.receive_sms(originator text, tp_ud bytea) RETURNS text
 	LANGUAGE sql VOLATILE SECURITY DEFINER

@@ -6,7 +6,6 @@ CREATE FUNCTION smsr.tick() RETURNS int
 	SET enable_seqscan = off
 	AS $$
 	DECLARE
-		o record;
 		eids smsr.eid[];
 		ids bigint[];
 		done int := 0;
@@ -15,6 +14,10 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		IF NOT smsr.try_lock(1) THEN
 			RETURN 0;
 		END IF;
+		-- an answer that came before the deadline counts
+		IF EXISTS (SELECT FROM smsr.inbound_held) THEN
+			PERFORM smsr.receive_held(1000);
+		END IF;
 		SELECT array_agg(d.eid), array_agg(d.id) INTO eids, ids
 			FROM (SELECT p.eid, p.id
 				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
@@ -22,30 +25,49 @@ CREATE FUNCTION smsr.tick() RETURNS int
 				ORDER BY p.eid, p.id
 				LIMIT 1000
 				FOR NO KEY UPDATE OF e SKIP LOCKED) d;
-		-- all of them in the order of their ids, as every writer does
-		PERFORM FROM smsr.outbound b WHERE b.eid = ANY (eids) ORDER BY b.id FOR UPDATE;
+		-- whose packets a gateway has at this moment is for the next time
+		SELECT array_agg(u.eid), array_agg(u.id) INTO eids, ids
+			FROM unnest(eids, ids) u (eid, id)
+			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
 		FOR i IN 1 .. coalesce(cardinality(ids), 0)
 		LOOP
 			PERFORM smsr.handle_event(eids[i], ids[i], 'deadline');
 			done := done + 1;
 		END LOOP;
 		-- a notification that has been awaited for long is asked after
-		FOR o IN
-			SELECT p.eid, p.id
-			FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
-			WHERE p.status IS NULL AND p.stage = 'notification'
-				AND p.stage_at < now() - make_interval(secs => smsr.setting_seconds('retry_max'))
-			ORDER BY p.eid, p.id
-			LIMIT 1000
-			FOR NO KEY UPDATE OF e SKIP LOCKED
-		LOOP
-			PERFORM smsr.handle_event(o.eid, o.id, 'ask');
-		END LOOP;
+		SELECT array_agg(d.eid), array_agg(d.id) INTO eids, ids
+			FROM (SELECT p.eid, p.id
+				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
+				WHERE p.status IS NULL AND p.stage = 'notification'
+					AND p.stage_at < now() - make_interval(secs => smsr.setting_seconds('retry_max'))
+				ORDER BY p.eid, p.id
+				LIMIT 1000
+				FOR NO KEY UPDATE OF e SKIP LOCKED) d;
+		PERFORM smsr.handle_event(u.eid, u.id, 'ask')
+			FROM unnest(eids, ids) u (eid, id)
+			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
 		-- parts whose rest never came; they stand in smsr.message all the same
-		DELETE FROM smsr.inbound_part i WHERE i.received_at < now() - interval '1 hour';
+		DELETE FROM smsr.inbound_part i
+			WHERE i.ctid = ANY (ARRAY(SELECT p.ctid FROM smsr.inbound_part p
+				WHERE p.received_at < now() - interval '1 hour' FOR UPDATE SKIP LOCKED));
 		RETURN done;
 	END $$;
-COMMENT ON FUNCTION smsr.tick() IS 'Carry out what time has brought about; call it every second. Returns how many operations came to their deadline';
+COMMENT ON FUNCTION smsr.tick() IS 'Carry out what time has brought about, and held messages whose eUICC is free again; call it every second. Waits for nobody. Returns how many operations came to their deadline';
+
+-- The one place where stands how long a gateway's call waits for what another
+-- transaction holds, at any one row: long enough for another gateway's, short
+-- enough that somebody who sits on a row holds up nobody else.
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOREACH f IN ARRAY ARRAY['smsr.claim_sms(text, int, interval)', 'smsr.sms_submitted(bigint[], text[])',
+		'smsr.sms_refused(bigint, text, boolean)', 'smsr.release_sms(bigint[])', 'smsr.sms_delivery_report(text, text)',
+		'smsr.receive_sms(text[], bytea[])', 'smsr.tick()']::regprocedure[]
+	LOOP
+		EXECUTE pg_catalog.format('ALTER FUNCTION %s SET lock_timeout = %L', f, '1s');
+	END LOOP;
+END $$;
 
 CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -23,6 +23,9 @@ CREATE FUNCTION smsr.timeline(p_eid smsr.eid)
 				smsr.describe(m.script)
 			FROM smsr.message m WHERE m.eid = p_eid
 			UNION ALL
+			SELECT h.received_at, 1, 'message from ' || h.originator, NULL, 'held', h.because, NULL
+			FROM smsr.inbound_held h WHERE h.eids @> ARRAY[p_eid]
+			UNION ALL
 			SELECT coalesce(b.sent_at, b.due_at), 1, 'command to ' || coalesce(b.destination, '?'), b.operation_id,
 				CASE WHEN b.attempts = 0 THEN 'queued' ELSE 'under way' END,
 				concat_ws(', ', b.step, 'counter ' || b.cntr, 'sent ' || b.attempts || ' times'), smsr.describe(b.script)

@@ -23,9 +23,15 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 		AND m.outcome IN ('not processed', 'unreadable', 'unreadable notification', 'contradictory notification')
 	GROUP BY m.address
 	UNION ALL
+	SELECT 'messages that are held', h.originator, array_agg(DISTINCT e.eid), max(h.received_at),
+		h.because || '; see the oldest in pg_stat_activity.xact_start and pg_locks'
+	FROM smsr.inbound_held h LEFT JOIN LATERAL unnest(h.eids) e (eid) ON true
+	WHERE h.received_at < now() - interval '1 minute'
+	GROUP BY h.originator, h.because
+	UNION ALL
 	SELECT 'a counter at its end', format('KVN %s', k.kvn), array_agg(k.eid), NULL,
 		'the card takes no packet under this key set any more: it needs a new one'
 	FROM smsr.keyset k
 	WHERE k.type = 'SCP80' AND k.counter >= 1099511627775
 	GROUP BY k.kvn;
-COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day, counters at their end';
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end';
