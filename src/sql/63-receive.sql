@@ -356,7 +356,7 @@ CREATE FUNCTION smsr.hold(p_originator text, p_octets bytea, p_eids smsr.eid[]) 
 		INSERT INTO smsr.inbound_held (originator, tp_ud, eids, because)
 			-- and of those that it goes behind: its number may be another eUICC's since
 			SELECT p_originator, p_octets, ARRAY(SELECT unnest(p_eids) UNION
-				SELECT unnest(h.eids) FROM smsr.inbound_held h WHERE h.originator = p_originator), why;
+				SELECT unnest(h.eids) FROM smsr.inbound_held h WHERE h.originator = p_originator ORDER BY 1), why;
 		RETURN 'held: ' || why;
 	END $$;
 COMMENT ON FUNCTION smsr.hold(text, bytea, smsr.eid[]) IS 'Keep a received message until smsr.tick() finds its eUICC free; returns that in words';

@@ -167,10 +167,6 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			END IF;
 			may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);
 		END IF;
-		-- whoever writes to the eUICC's chain holds its row
-		IF may.allowed IS NOT TRUE AND may.subject_code = '8.2.1' THEN
-			PERFORM FROM smsr.euicc e WHERE e.eid = p_eid FOR NO KEY UPDATE;
-		END IF;
 		SELECT o.id INTO local_operation.id FROM smsr.operation o
 			WHERE o.eid = p_eid AND o.requester_id = me AND o.call_id = p_call_id;
 		IF FOUND THEN

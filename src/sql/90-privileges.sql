@@ -15,6 +15,10 @@ BEGIN
 		SELECT c.castfunc FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
 			WHERE p.pronamespace = 'smsr'::regnamespace
 		UNION
+		-- of a cast from text that is folded into a constant
+		SELECT p.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p ON p.oid IN (t.typinput, t.typoutput)
+			WHERE p.pronamespace = 'smsr'::regnamespace
+		UNION
 		SELECT unnest(ARRAY['smsr.pol2_ok(text[])', 'smsr.eid_hash(smsr.eid)', 'smsr.aid_tar(smsr.aid)',
 			'smsr.isdp_aid(int)', 'smsr.iccid_luhn_ok(smsr.iccid)']::regprocedure[])
 	LOOP
