@@ -5,6 +5,9 @@
 --
 -- Whoever holds a packet of an eUICC, or the head of its audit chain, holds the
 -- eUICC's row as well, gateways' own calls excepted: who has that has all of it.
+--
+-- Arrays are asked by a subquery: a plan that depended on their lengths would be
+-- made anew at each call.
 
 CREATE FUNCTION smsr.lock_cards(eids smsr.eid[], wait boolean, most int DEFAULT NULL) RETURNS smsr.eid[]
 	LANGUAGE plpgsql VOLATILE
@@ -17,12 +20,12 @@ CREATE FUNCTION smsr.lock_cards(eids smsr.eid[], wait boolean, most int DEFAULT 
 	BEGIN
 		-- all rows in order, so that two gateways never wait for each other
 		IF wait AND clock_timestamp() - statement_timestamp() < current_setting('lock_timeout')::interval THEN
-			PERFORM FROM smsr.euicc e WHERE e.eid = ANY (eids) ORDER BY e.eid FOR NO KEY UPDATE;
-			PERFORM FROM smsr.outbound o WHERE o.eid = ANY (eids) ORDER BY o.id FOR UPDATE;
+			PERFORM FROM smsr.euicc e WHERE e.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY e.eid FOR NO KEY UPDATE;
+			PERFORM FROM smsr.outbound o WHERE o.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY o.id FOR UPDATE;
 			RETURN eids;
 		END IF;
-		cards := ARRAY(SELECT e.eid FROM smsr.euicc e WHERE e.eid = ANY (eids) ORDER BY e.eid LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
-		packets := ARRAY(SELECT o.id FROM smsr.outbound o WHERE o.eid = ANY (cards) FOR UPDATE SKIP LOCKED);
+		cards := ARRAY(SELECT e.eid FROM smsr.euicc e WHERE e.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY e.eid LIMIT most FOR NO KEY UPDATE SKIP LOCKED);
+		packets := ARRAY(SELECT o.id FROM smsr.outbound o WHERE o.eid = ANY (ARRAY(SELECT unnest(cards))) FOR UPDATE SKIP LOCKED);
 		-- one that has left since can be held by nobody
 		RETURN ARRAY(SELECT u.eid FROM unnest(eids) u (eid)
 			WHERE (u.eid IN (SELECT unnest(cards)) OR NOT EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = u.eid))
@@ -38,9 +41,9 @@ CREATE FUNCTION smsr.lock_packets(ids bigint[], wait boolean) RETURNS bigint[]
 	BEGIN
 		-- a statement of many calls waits once
 		IF wait AND clock_timestamp() - statement_timestamp() < current_setting('lock_timeout')::interval THEN
-			PERFORM FROM smsr.outbound o WHERE o.id = ANY (ids) ORDER BY o.id FOR UPDATE;
+			PERFORM FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT unnest(ids))) ORDER BY o.id FOR UPDATE;
 			RETURN ids;
 		END IF;
-		RETURN ARRAY(SELECT o.id FROM smsr.outbound o WHERE o.id = ANY (ids) FOR UPDATE SKIP LOCKED);
+		RETURN ARRAY(SELECT o.id FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT unnest(ids))) FOR UPDATE SKIP LOCKED);
 	END $$;
 COMMENT ON FUNCTION smsr.lock_packets(bigint[], boolean) IS 'Take the rows of packets: all of them, or lock_not_available after a while; without wait those that are free. Returns which';

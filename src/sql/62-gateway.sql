@@ -143,13 +143,13 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 							THEN now() + smsr.retry_interval(o.attempts) ELSE o.due_at END
 					FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
 						FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
-					WHERE o.id = s.id AND o.id = ANY (packets);
+					WHERE o.id = s.id AND o.id = ANY (ARRAY(SELECT unnest(packets)));
 				-- a card that does not answer may be on another profile than the EIS has it,
 				-- after a fall-back that was not heard or a restore: the same octets there too
-				IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id = ANY (packets) AND o.attempts >= 3) THEN
+				IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT unnest(packets))) AND o.attempts >= 3) THEN
 					UPDATE smsr.outbound o SET destination = a.msisdn, mno_id = a.mno_id
 						FROM smsr.profile a
-						WHERE o.id = ANY (packets) AND o.attempts >= 3
+						WHERE o.id = ANY (ARRAY(SELECT unnest(packets))) AND o.attempts >= 3
 							AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND a.eid = o.eid
 							AND a.isdp_aid = (SELECT n.aids[1 + (o.attempts - 2) % cardinality(n.aids)]
 								FROM (SELECT array_agg(p.isdp_aid ORDER BY p.state = 'Enabled' DESC, p.isdp_aid) AS aids
@@ -238,7 +238,7 @@ CREATE FUNCTION smsr.release_sms(sms_ids bigint[]) RETURNS int
 				packets := smsr.lock_packets(ARRAY(SELECT i >> 5 FROM unnest(sms_ids) i), wait);
 				-- once: an attempt that was handed back or refused is not counted any more
 				UPDATE smsr.outbound o SET due_at = now(), attempts = greatest(o.attempts - 1, 0), gateway = NULL
-					WHERE o.id = ANY (packets) AND o.accepted = 0 AND o.gateway IS NOT NULL;
+					WHERE o.id = ANY (ARRAY(SELECT unnest(packets))) AND o.accepted = 0 AND o.gateway IS NOT NULL;
 				GET DIAGNOSTICS n = ROW_COUNT;
 				RETURN n;
 			EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -269,8 +269,10 @@ CREATE FUNCTION smsr.sms_delivery_report(smsc_id text, state text) RETURNS text
 			FOREACH wait IN ARRAY '{true,false}'::boolean[]
 			LOOP
 				BEGIN
-					UPDATE smsr.outbound b SET due_at = least(b.due_at, now() + smsr.retry_interval(b.attempts))
-						WHERE b.id = ANY (smsr.lock_packets(ARRAY[o.id], wait)) AND b.destination IS NOT NULL;
+					IF smsr.lock_packets(ARRAY[o.id], wait) <> '{}' THEN
+						UPDATE smsr.outbound b SET due_at = least(b.due_at, now() + smsr.retry_interval(b.attempts))
+							WHERE b.id = o.id AND b.destination IS NOT NULL;
+					END IF;
 					EXIT;
 				EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 					IF NOT wait THEN
