@@ -21,6 +21,7 @@
 #define INVOLVED			0x0400
 #define EUM_OF_EIS			0x0800
 #define HOLDER_OK			0x1000
+#define HANDED_OVER			0x2000
 /* and what stands in every entry of the table, so that what is left out is refused */
 #define ALLOWED				0x8000
 
@@ -30,6 +31,7 @@
 #define ITS_EUM		(SEES | EUM_OF_EUICC)
 #define THERE		(SEES | HAS)
 #define MADE_ONE	(SEES | INVOLVED)
+#define TO_COME		(SEES | HANDED_OVER)
 #define GRANTED		(THERE | GRANTED_EUICC)
 /* then who a party is to the profile, */
 #define MAKER		(SEES | PROFILE | IS_MAKER)
@@ -76,6 +78,16 @@ static const unsigned rules[AUTHORITY_FUNCTIONS][PARTY_OWN - PARTY_EUM] = {
 	[MAY_MASTER_DELETE] =					 {NO,		NO,			NO,			NO,			NO},
 	[MAY_UPDATE_SMSR_ADDRESSING] =			 {NO,		NO,			NO,			NO,			NO},
 
+	/*
+	 * The change of SM-SR.  Of an eUICC that is to come nothing is known here yet:
+	 * it is the SM-SR that has it who asks its operators.
+	 */
+	[MAY_PREPARE_SMSR_CHANGE] =				 {NO,		NO,			ANY,		NO,			NO},
+	[MAY_SMSR_CHANGE] =						 {NO,		NO,			THERE,		NO,			NO},
+	[MAY_HANDOVER_EUICC] =					 {NO,		NO,			NO,			NO,			ANY},
+	[MAY_AUTHENTICATE_SMSR] =				 {NO,		NO,			NO,			NO,			TO_COME},
+	[MAY_CREATE_ADDITIONAL_KEY_SET] =		 {NO,		NO,			NO,			NO,			TO_COME},
+
 	/* a party's own records, about no one eUICC */
 	[MAY_SET_PLMA] =						 {NO,		NO,			ANY,		NO,			NO},
 	[MAY_GET_PLMA] =						 {NO,		NO,			ANY,		ANY,		NO},
@@ -109,6 +121,7 @@ static const struct Need
 	{NOT_PINNED_AWAY, "8.1.1", "3.9", NO_SUCH_EUICC, "its EID is not pinned to others"},
 	{EUM_OF_EUICC, "8.1.1", "3.9", NO_SUCH_EUICC, "the party is its EUM"},
 	{HAS, "8.1.1", "3.9", NO_SUCH_EUICC, "the party owns a profile there, or holds a PLMA over one"},
+	{HANDED_OVER, "8.1.1", "3.9", NO_SUCH_EUICC, "the eUICC is being handed over to the party"},
 	{PROFILE, "8.2.1", "3.9", NO_SUCH_PROFILE, "the profile is on it"},
 	{IS_OWNER, "8.2.1", "3.9", NO_SUCH_PROFILE, "the party is the profile's operator"},
 	{IS_MAKER, "8.2.1", "3.9", NO_SUCH_PROFILE, "the party created the profile"},
@@ -139,7 +152,7 @@ met_by(const AuthorityFacts *facts)
 	return (facts->known ? KNOWN : 0) |
 		(facts->pinned_away ? 0 : NOT_PINNED_AWAY) |
 		(facts->eum ? EUM_OF_EUICC | EUM_OF_EIS : 0) |
-		(facts->has ? HAS | INVOLVED : 0) |
+		(facts->has ? HAS | INVOLVED | HANDED_OVER : 0) |
 		(facts->profile ? PROFILE : 0) |
 		(facts->owner ? IS_OWNER : 0) |
 		(facts->maker ? IS_MAKER : 0) |
@@ -195,7 +208,8 @@ static const char *const function_names[AUTHORITY_FUNCTIONS] = {
 	"unset_emergency_profile_attribute", "update_policy_rules",
 	"update_subscription_address", "master_delete", "update_smsr_addressing",
 	"set_plma", "get_plma", "set_onc", "get_onc",
-	"fetch_notices", "ack_notices"
+	"prepare_smsr_change", "smsr_change", "handover_euicc", "authenticate_smsr",
+	"create_additional_key_set", "fetch_notices", "ack_notices"
 };
 
 static const char *const kind_names[AUTHORITY_KINDS] = {

@@ -49,19 +49,24 @@ typedef enum AuthorityFunction
 	MAY_GET_PLMA,
 	MAY_SET_ONC,
 	MAY_GET_ONC,
+	MAY_PREPARE_SMSR_CHANGE,
+	MAY_SMSR_CHANGE,
+	MAY_HANDOVER_EUICC,
+	MAY_AUTHENTICATE_SMSR,
+	MAY_CREATE_ADDITIONAL_KEY_SET,
 	MAY_FETCH_NOTICES,
 	MAY_ACK_NOTICES
 } AuthorityFunction;
 
-#define AUTHORITY_FUNCTIONS	25
+#define AUTHORITY_FUNCTIONS	30
 
 typedef struct AuthorityFacts
 {
 	bool		known;			/* the eUICC is registered here */
 	bool		pinned_away;	/* its EID is in a range that is pinned, and to other parties */
 	bool		eum;			/* the party is the EUM of the eUICC, or of the EIS to register */
-	bool		has;			/* it owns a profile there (MNO), made one (SM-DP), or holds a PLMA
-								 * over one (M2M-SP) */
+	bool		has;			/* it owns a profile there (MNO), made one (SM-DP), holds a PLMA over
+								 * one (M2M-SP), or is being handed the eUICC over (SM-SR) */
 	bool		profile;		/* the profile is on the eUICC */
 	bool		owner;			/* the party is its operator */
 	bool		maker;			/* the party is the SM-DP that created it */

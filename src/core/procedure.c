@@ -20,12 +20,14 @@
 #define CHANGES (S(STEP_CREATE) | S(STEP_ENABLE) | S(STEP_DISABLE) | S(STEP_DELETE) | \
 				 S(STEP_SET_FALLBACK) | S(STEP_MASTER_DELETE) | S(STEP_AUTO_DELETE))
 /* steps that leave the card the same whether done once or twice, and that no audit shows */
-#define SETTINGS (S(STEP_SET_EMERGENCY) | S(STEP_UNSET_EMERGENCY) | S(STEP_ADDRESSING))
+#define SETTINGS (S(STEP_SET_EMERGENCY) | S(STEP_UNSET_EMERGENCY) | S(STEP_ADDRESSING) | \
+				  S(STEP_AUTHENTICATE) | S(STEP_FINALISE))
 /*
  * Commands that were secured elsewhere: nobody here knows what they do when they
  * are done twice, and no audit shows them.  So never under a second counter.
  */
-#define RELAYED S(STEP_RELAY)
+/* and a key set is established by its answer alone: the card would refuse it twice */
+#define RELAYED (S(STEP_RELAY) | S(STEP_ESTABLISH))
 #define COMMANDS (CHANGES | SETTINGS | RELAYED)
 #define SWITCHES (S(STEP_ENABLE) | S(STEP_DISABLE))
 #define G(g)	(1u << (g))
@@ -391,6 +393,9 @@ static const Row rows[] = {
 	GO(PROC_UNSET_EMERGENCY_ATTRIBUTE, STEP_UNSET_EMERGENCY),
 	GO(PROC_UPDATE_CONNECTIVITY, STEP_RELAY),
 	GO(PROC_UPDATE_SMSR_ADDRESSING, STEP_ADDRESSING),
+	GO(PROC_AUTHENTICATE_SMSR, STEP_AUTHENTICATE),
+	GO(PROC_CREATE_KEY_SET, STEP_ESTABLISH),
+	GO(PROC_FINALISE_HANDOVER, STEP_FINALISE),
 	GO(PROC_AUDIT_EIS, STEP_AUDIT),
 	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
 
@@ -495,9 +500,22 @@ static const Row rows[] = {
 	/* what is relayed: the last word decides, the whole answer is for who secured the commands */
 	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_ESTABLISH), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the key set"},
 	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the answer of the ISD-P is no success"},
+
+	/* the change of SM-SR: what the card says of a certificate is about that */
+	{CARD_SAID, S(STEP_AUTHENTICATE) | S(STEP_FINALISE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{CARD_SAID, S(STEP_AUTHENTICATE), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.5.3", "6.1",
+	"the card refused the certificate of the SM-SR"},
+	{CARD_SAID, S(STEP_FINALISE), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card did not delete the other keys"},
 
 	/* UpdateSMSRAddressingParameters: about no ISD-P, so no refusal is about one */
 	{F(PROC_UPDATE_SMSR_ADDRESSING), S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, sw_ok,

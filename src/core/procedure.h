@@ -26,11 +26,14 @@ typedef enum ProcedureFunction
 	PROC_UNSET_EMERGENCY_ATTRIBUTE,
 	PROC_UPDATE_CONNECTIVITY,
 	PROC_UPDATE_SMSR_ADDRESSING,
+	PROC_AUTHENTICATE_SMSR,		/* the change of SM-SR, see handover.h */
+	PROC_CREATE_KEY_SET,
+	PROC_FINALISE_HANDOVER,
 	PROC_AUDIT_EIS,
 	PROC_CONFIRM_NOTIFICATION	/* of a notification that no operation awaited */
 } ProcedureFunction;
 
-#define PROCEDURE_FUNCTIONS	12
+#define PROCEDURE_FUNCTIONS	15
 
 /* Which card command is at hand. */
 typedef enum ProcedureStep
@@ -46,12 +49,15 @@ typedef enum ProcedureStep
 	STEP_UNSET_EMERGENCY,
 	STEP_RELAY,					/* another party's commands to an ISD-P */
 	STEP_ADDRESSING,
+	STEP_AUTHENTICATE,			/* EstablishISDRKeySet, first command */
+	STEP_ESTABLISH,				/* second */
+	STEP_FINALISE,				/* FinaliseISDRhandover */
 	STEP_AUDIT,
 	STEP_CONFIRM,
 	STEP_AUTO_DELETE			/* POL2: delete the profile that was left */
 } ProcedureStep;
 
-#define PROCEDURE_STEPS	14
+#define PROCEDURE_STEPS	17
 
 typedef enum ProcedureStage
 {

@@ -12,11 +12,13 @@ static const char *const function_names[PROCEDURE_FUNCTIONS] = {
 	"create_isdp", "enable_profile", "disable_profile", "delete_profile",
 	"set_fallback_attribute", "master_delete", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_connectivity_parameters",
-	"update_smsr_addressing", "audit_eis", "confirm_notification"
+	"update_smsr_addressing",
+	"authenticate_smsr", "create_additional_key_set", "finalise_handover", "audit_eis", "confirm_notification"
 };
 static const char *const step_names[PROCEDURE_STEPS] = {
 	NULL, "create", "enable", "disable", "delete", "set_fallback",
 	"master_delete", "set_emergency", "unset_emergency", "relay", "addressing",
+	"authenticate", "establish", "finalise",
 	"audit", "confirm", "auto_delete"
 };
 static const char *const stage_names[PROCEDURE_STAGES] = {

@@ -52,6 +52,7 @@ typedef struct Shapes
 } Shapes;
 
 PG_FUNCTION_INFO_V1(smsr_read_eis);
+PG_FUNCTION_INFO_V1(smsr_read_handed_eis);
 PG_FUNCTION_INFO_V1(smsr_read_signed);
 PG_FUNCTION_INFO_V1(smsr_blank_eis);
 
@@ -523,7 +524,7 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	(void) eis_read_oid(r, eis_find(r, r->root, "Smsr-id"), &smsr_id);
 	eis_set_text(&euicc, "smsr_id", smsr_smsr_id);
 
-	part = read_parts(r, signed_info, smsr_eum_signature, &shapes->part);
+	part = read_parts(r, signed_info, r->proven ? SMSR_EUM_SIGNATURE_UNCHECKED : smsr_eum_signature, &shapes->part);
 	ecasd = eis_need(r, signed_info, "Ecasd");
 	isdr = eis_need(r, r->root, "Isd-r");
 	if (!eis_ok(r))
@@ -549,7 +550,8 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	if (!eis_ok(r))
 		return;
 	/* last, because it is the dear part */
-	keysets = eis_read_keysets(r, isdr, &aid, isdr_aid, shapes->keyset.desc);
+	keysets = r->handed ? eis_list_keysets(r, isdr, isdr_aid, shapes->keyset.desc) :
+		eis_read_keysets(r, isdr, &aid, isdr_aid, shapes->keyset.desc);
 	if (!eis_ok(r))
 		return;
 
@@ -660,13 +662,12 @@ reading_datum(EisReader *r, EisRow reading)
 	return eis_row_datum(&reading);
 }
 
-Datum
-smsr_read_eis(PG_FUNCTION_ARGS)
+static Datum
+read_eis(FunctionCallInfo fcinfo, EisReader *r)
 {
 	Datum		document = PG_GETARG_DATUM(0);
 	const Shapes *shapes = find_shapes(fcinfo);
 	EisRow		reading = eis_row(shapes->reading);
-	EisReader  *r = palloc0(sizeof(EisReader));
 
 	if (toast_raw_datum_size(document) - VARHDRSZ > EIS_MAX_LEN)
 		eis_reject(r, NULL, SUBJECT_EIS, REASON_TOO_LONG, "document has more than %d octets", EIS_MAX_LEN);
@@ -676,6 +677,23 @@ smsr_read_eis(PG_FUNCTION_ARGS)
 		read_and_free(r, shapes, &reading, read_document);
 	}
 	return reading_datum(r, reading);
+}
+
+Datum
+smsr_read_eis(PG_FUNCTION_ARGS)
+{
+	return read_eis(fcinfo, palloc0(sizeof(EisReader)));
+}
+
+/* (document text, proven boolean): the same of what another SM-SR hands over */
+Datum
+smsr_read_handed_eis(PG_FUNCTION_ARGS)
+{
+	EisReader  *r = palloc0(sizeof(EisReader));
+
+	r->handed = true;
+	r->proven = PG_GETARG_BOOL(1);
+	return read_eis(fcinfo, r);
 }
 
 /* The same of what is kept of a document, to verify it again. */

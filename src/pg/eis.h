@@ -68,6 +68,8 @@ typedef struct EisReader
 	char	   *eid_text;		/* as it stands, or NULL */
 	uint8		eid[EID_LEN];
 	char	   *eum_id;
+	bool		handed;			/* by another SM-SR: without key values */
+	bool		proven;			/* its signature was verified before */
 	EisReject	reject;
 } EisReader;
 
@@ -137,6 +139,9 @@ extern Datum eis_row_datum(const EisRow *row);
 /* eis_keys.c: the key sets of the ISD-R, sealed; rows of smsr.keyset */
 extern List *eis_read_keysets(EisReader *r, xmlNodePtr isdr, const SmsrAid *isdr_aid,
 							  Datum isdr_aid_datum, TupleDesc desc);
+
+/* The same of an EIS that another SM-SR hands over: which there are, without keys */
+extern List *eis_list_keysets(EisReader *r, xmlNodePtr isdr, Datum isdr_aid_datum, TupleDesc desc);
 
 /* eis_write.c: a row of smsr.euicc_signed as a document */
 extern char *eis_signed_document(HeapTupleHeader part);

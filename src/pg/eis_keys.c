@@ -263,3 +263,36 @@ eis_read_keysets(EisReader *r, xmlNodePtr isdr, const SmsrAid *isdr_aid, Datum i
 		r->reject = first;
 	return rows;
 }
+
+List *
+eis_list_keysets(EisReader *r, xmlNodePtr isdr, Datum isdr_aid_datum, TupleDesc desc)
+{
+	List	   *rows = NIL;
+
+	for (xmlNodePtr node = isdr->children; node != NULL; node = node->next)
+	{
+		Keyset		keyset = {0};
+		xmlNodePtr	version;
+		EisRow		row;
+
+		if (!eis_is(r, node, "Keyset"))
+			continue;
+		version = eis_need(r, node, "Version");
+		if (!eis_read_number(r, version, 127, &keyset.kvn))
+			return NIL;
+		if (keyset.kvn < 1)
+		{
+			eis_invalid(r, version, "1 to 127");
+			return NIL;
+		}
+		if (!read_type(r, node, &keyset))
+			return NIL;
+		row = eis_row(desc);
+		eis_set(&row, "eid", PointerGetDatum(r->eid));
+		eis_set(&row, "sd_aid", isdr_aid_datum);
+		eis_set(&row, "kvn", Int16GetDatum((int16) keyset.kvn));
+		eis_set_text(&row, "type", keyset.type);
+		rows = lappend(rows, DatumGetPointer(eis_row_datum(&row)));
+	}
+	return rows;
+}

@@ -140,7 +140,8 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown step \"%s\"", name)));
 	/* of what is relayed too: without an ISD-P it would go to the ISD-R */
-	if (step != STEP_AUDIT && step != STEP_CONFIRM && step != STEP_ADDRESSING)
+	if (step != STEP_AUDIT && step != STEP_CONFIRM && step != STEP_ADDRESSING &&
+		step != STEP_AUTHENTICATE && step != STEP_ESTABLISH && step != STEP_FINALISE)
 		isdp = aid_arg(fcinfo, 1, "ISD-P AID", name);
 	switch (step)
 	{
@@ -185,6 +186,9 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 			es5_write_unset_emergency(&w[0], &isdp);
 			break;
 		case STEP_RELAY:
+		case STEP_AUTHENTICATE:
+		case STEP_ESTABLISH:
+		case STEP_FINALISE:
 			relayed = octets_argument(fcinfo, "commands", name);
 			out = smsr_writer(palloc(relayed.len + 8), relayed.len + 8);
 			if (!script_write_relayed(relayed, &out, &error))

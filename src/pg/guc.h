@@ -24,6 +24,7 @@ typedef enum SmsrEumSignature
 extern char *smsr_key_directory;
 extern int	smsr_shard;
 extern char *smsr_smsr_id;
+extern char *smsr_sms_address;
 extern char *smsr_reason;		/* at most SMSR_REASON_MAX characters */
 extern int	smsr_default_validity;	/* seconds */
 extern int	smsr_max_segments;

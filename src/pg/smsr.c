@@ -37,6 +37,11 @@ int			smsr_shard = 0;
 char	   *smsr_smsr_id = NULL;
 
 /*
+ * smsr.sms_address: what UpdateSMSRAddressingParameters tells a card.
+ */
+char	   *smsr_sms_address = NULL;
+
+/*
  * smsr.reason: reason or ticket of what the session does.  Whoever calls says
  * it; it is kept with operations and in the audit trail.
  */
@@ -150,6 +155,18 @@ assign_spi(const char *newval, void *extra)
 
 /* The form that smsr.party asks of an object identifier. */
 static bool
+check_sms_address(char **newval, void **extra, GucSource source)
+{
+	const char *digits = *newval + (**newval == '+');
+	size_t		len = strlen(digits);
+
+	if (**newval == '\0' || (len >= 1 && len <= 20 && strspn(digits, "0123456789") == len))
+		return true;
+	GUC_check_errdetail("It must be 1 to 20 digits, with + in front if the number is international.");
+	return false;
+}
+
+static bool
 check_smsr_id(char **newval, void **extra, GucSource source)
 {
 	const char *p = *newval;
@@ -204,6 +221,11 @@ _PG_init(void)
 							   "Empty: only superusers import keys from files.",
 							   &smsr_key_directory, "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("smsr.sms_address",
+							   "Number that cards send their short messages to.",
+							   "Cards that are taken over from another SM-SR are told so; empty: they are not.",
+							   &smsr_sms_address, "",
+							   PGC_SIGHUP, 0, check_sms_address, NULL, NULL);
 	DefineCustomStringVariable("smsr.reason",
 							   "Reason or ticket of what the session does.",
 							   "It is kept with operations and in the audit trail.",

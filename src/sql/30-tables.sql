@@ -122,7 +122,7 @@ CREATE TABLE smsr.operation (
 	arguments jsonb,
 	approval_id bigint,
 	step text,
-	stage text NOT NULL CHECK (stage IN ('held', 'waiting', 'sending', 'notification', 'finished')),
+	stage text NOT NULL CHECK (stage IN ('held', 'waiting', 'sending', 'notification', 'peer', 'finished')),
 	doubt text,
 	failed boolean NOT NULL DEFAULT false,
 	warned boolean NOT NULL DEFAULT false,
@@ -156,7 +156,7 @@ COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request
 COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
 COMMENT ON COLUMN smsr.operation.reason IS 'Reason or ticket that was given with the call (smsr.reason)';
 COMMENT ON COLUMN smsr.operation.approval_id IS 'The approval (smsr.approval) that it waits or waited for';
-COMMENT ON COLUMN smsr.operation.stage IS 'held for a second person''s approval, waiting behind another operation, sending a command to the card, awaiting its notification, finished';
+COMMENT ON COLUMN smsr.operation.stage IS 'held for a second person''s approval, waiting behind another operation, sending a command to the card, awaiting its notification, awaiting another SM-SR (peer), finished';
 COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
 COMMENT ON COLUMN smsr.operation.stage_at IS 'Since when it is at this stage and step';
 COMMENT ON COLUMN smsr.operation.doubt IS 'The step whose outcome an audit is asking the card about';

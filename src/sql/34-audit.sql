@@ -125,6 +125,8 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'audit_eis' THEN '\x0500'::bytea
 				WHEN 'master_delete' THEN '\x0600'::bytea
 				WHEN 'set_fallback_attribute' THEN '\x0700'::bytea
+				WHEN 'create_additional_key_set' THEN '\x0800'::bytea
+				WHEN 'finalise_handover' THEN '\x0900'::bytea
 				-- functions of the SM-SR alone have no code of SGP.02's: FF and one of ours
 				WHEN 'profile_download_completed' THEN '\xff01'::bytea
 				WHEN 'update_policy_rules' THEN '\xff02'::bytea
@@ -136,6 +138,11 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'update_eis_additional_properties' THEN '\xff07'::bytea
 				WHEN 'unset_emergency_profile_attribute' THEN '\xff08'::bytea
 				WHEN 'update_connectivity_parameters' THEN '\xff09'::bytea
+				WHEN 'smsr_change' THEN '\xff0a'::bytea
+				WHEN 'prepare_smsr_change' THEN '\xff0b'::bytea
+				WHEN 'handover_euicc' THEN '\xff0c'::bytea
+				WHEN 'authenticate_smsr' THEN '\xff0d'::bytea
+				WHEN 'import_own_certificate' THEN '\xff0e'::bytea
 				-- of the SM-SR alone, about parties and authority
 				WHEN 'get_eis' THEN '\xff10'::bytea
 				WHEN 'register_party' THEN '\xff11'::bytea

@@ -51,7 +51,9 @@ CREATE VIEW smsr.storage_key_use WITH (security_invoker = true) AS
 		(SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = int4send(s.id)) AS transport_keys,
 		(SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = int4send(s.id)) AS checkpoints,
 		(SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = int4send(s.id)) AS master_keys,
-		(SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = int4send(s.id)) AS components
+		(SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = int4send(s.id)) AS components,
+		(SELECT count(*) FROM smsr.own_certificate AS c WHERE substr(c.sealed, 2, 4) = int4send(s.id)) +
+			(SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = int4send(s.id)) AS private_keys
 	FROM smsr.storage_key AS s;
 COMMENT ON VIEW smsr.storage_key_use IS 'What each storage key seals: how far a rotation has come, and whether anything would be lost with a row of smsr.storage_key';
 
@@ -108,13 +110,29 @@ BEGIN
 			ORDER BY o.id LIMIT max FOR UPDATE SKIP LOCKED) AS r
 		WHERE c.id = r.id AND r.seal IS NOT NULL;
 
+	UPDATE smsr.own_certificate AS c SET sealed = r.sealed
+		FROM (SELECT o.fingerprint, smsr.reseal_own_key(o.certificate, o.sealed) AS sealed
+			FROM smsr.own_certificate AS o
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+			LIMIT max FOR UPDATE SKIP LOCKED) AS r
+		WHERE c.fingerprint = r.fingerprint AND r.sealed IS NOT NULL;
+
+	UPDATE smsr.handover AS h SET sealed = r.sealed
+		FROM (SELECT o.eid, smsr.reseal_ephemeral_key(o.eid, o.kvn, o.sealed) AS sealed
+			FROM smsr.handover AS o
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+			LIMIT max FOR UPDATE SKIP LOCKED) AS r
+		WHERE h.eid = r.eid AND r.sealed IS NOT NULL;
+
 	-- not to the end: a call must not cost more, the more calls are still to come
 	SELECT count(*) INTO left_over
 		FROM (SELECT FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former) LIMIT 100 * max::bigint) AS l;
 	left_over := left_over + (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = ANY (former))
 		+ (SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = ANY (former))
 		+ (SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = ANY (former))
-		+ (SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = ANY (former));
+		+ (SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = ANY (former))
+		+ (SELECT count(*) FROM smsr.own_certificate AS c WHERE substr(c.sealed, 2, 4) = ANY (former))
+		+ (SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = ANY (former));
 
 	-- not without need: it makes every backend open its storage keys anew
 	IF left_over = 0 AND EXISTS (SELECT FROM smsr.storage_key AS s WHERE s.state = 'retiring') THEN
@@ -137,16 +155,16 @@ DECLARE
 BEGIN
 	-- who has sealed something and not committed yet is waited for; last of all where claims write
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
-	LOCK TABLE smsr.audit_checkpoint, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.keyset IN SHARE MODE;
+	LOCK TABLE smsr.audit_checkpoint, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.own_certificate, smsr.handover, smsr.keyset IN SHARE MODE;
 	SELECT u.* INTO key FROM smsr.storage_key_use AS u WHERE u.id = destroy_storage_key.id;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING MESSAGE = format('storage key %s does not exist', id);
 	END IF;
-	IF key.state <> 'retired' OR key.key_sets + key.transport_keys + key.master_keys + key.components + key.checkpoints > 0 THEN
+	IF key.state <> 'retired' OR key.key_sets + key.transport_keys + key.master_keys + key.components + key.private_keys + key.checkpoints > 0 THEN
 		RAISE object_not_in_prerequisite_state USING
 			MESSAGE = format('storage key %s is still in use', id),
 			DETAIL = format('It is %s and seals %s key sets, %s other keys and %s checkpoints.', key.state, key.key_sets,
-				key.transport_keys + key.master_keys + key.components, key.checkpoints),
+				key.transport_keys + key.master_keys + key.components + key.private_keys, key.checkpoints),
 			HINT = 'Call smsr.create_storage_key() for its successor, then smsr.reseal_keys() until that returns 0.';
 	END IF;
 	IF NOT smsr.key_act('destroy_storage_key', format('storage key %s is deleted', id), to_jsonb(id)) THEN

@@ -31,6 +31,8 @@ CREATE FUNCTION smsr.authorise_all(party text, function text, eids smsr.eid[], i
 				pinned_away => any_ranges AND CASE kind
 					WHEN 'EUM' THEN false
 					WHEN 'OWN' THEN false
+					-- those who have a part in it were asked
+					WHEN 'SM-SR' THEN false
 					-- whom an operator has authorised may do what that operator may
 					WHEN 'M2M-SP' THEN p.mno_id IS NOT NULL AND smsr.pinned_away(a.eid, p.mno_id)
 					ELSE smsr.pinned_away(a.eid, authorise_all.party, a.arguments ->> 'mno_id') END,
@@ -39,6 +41,8 @@ CREATE FUNCTION smsr.authorise_all(party text, function text, eids smsr.eid[], i
 				has => CASE kind
 					WHEN 'MNO' THEN EXISTS (SELECT FROM smsr.profile x WHERE x.eid = a.eid AND x.mno_id = authorise_all.party)
 					WHEN 'SM-DP' THEN EXISTS (SELECT FROM smsr.profile x WHERE x.eid = a.eid AND x.smdp_id = authorise_all.party)
+					WHEN 'SM-SR' THEN EXISTS (SELECT FROM smsr.handover h
+						WHERE h.eid = a.eid AND h.side = 'gives' AND h.peer_id = authorise_all.party)
 					WHEN 'M2M-SP' THEN EXISTS (SELECT FROM smsr.profile x
 						JOIN smsr.plma m ON m.mno_id = x.mno_id AND m.profile_type = x.profile_type
 						WHERE x.eid = a.eid AND m.m2m_sp_id = authorise_all.party

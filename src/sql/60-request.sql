@@ -176,7 +176,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				LEFT JOIN smsr.operation o
 					ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
 		), judged AS MATERIALIZED (
-			SELECT a.*, e.eid IS NOT NULL AS registered,
+			SELECT a.*, e.eid IS NOT NULL AS registered, h.eid IS NOT NULL AS leaving,
 				p.state, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
 				-- the operation is the caller's to read: it names no ISD-P that is not
 				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
@@ -189,12 +189,14 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 					WHEN NOT own AND z.allowed IS NOT TRUE THEN ROW(NULL, coalesce(z.subject_code, '1.2'), coalesce(z.reason_code, '4.2'),
 						coalesce(z.because, 'the decision could not be made'))::smsr.refusal
 					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
+					WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
 					ELSE smsr.judge(function, p.state, p.fallback_attribute, p.pol2,
 						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
 						p.emergency_attribute, e.remote_provisioning_version)
 				END AS refusal
 			FROM asked a
 				LEFT JOIN smsr.euicc e ON e.eid = a.eid
+				LEFT JOIN smsr.handover h ON h.eid = a.eid AND h.side = 'gives'
 				LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
 				LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
 				LEFT JOIN smsr.authorise_all(me, function, CASE WHEN own THEN '{}' ELSE eids END,
@@ -203,8 +205,8 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		), decided AS MATERIALIZED (
 			SELECT j.*, s.*,
 				approval IS NOT NULL AS held,
-				j.registered AND NOT j.barred AND j.busy AS waits,
-				NOT j.registered OR j.barred OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
+				j.registered AND NOT j.barred AND NOT j.leaving AND j.busy AS waits,
+				NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
 			FROM judged j CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
 				'start', target_enabled => j.state = 'Enabled') s
 		), stored AS (

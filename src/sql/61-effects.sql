@@ -246,6 +246,15 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint)
 	IS 'Queue the command of an operation''s step; it is sealed when a gateway claims it. Held while nobody knows where the card is';
 
+CREATE FUNCTION smsr.leaving(p_eid smsr.eid) RETURNS boolean
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN EXISTS (SELECT FROM smsr.handover h WHERE h.eid = p_eid AND h.side = 'gives');
+	END $$;
+COMMENT ON FUNCTION smsr.leaving(smsr.eid) IS 'Whether the eUICC is being handed over to another SM-SR: until that is over, or given up, nothing else is done with it';
+
 -- An operation of the SM-SR's own: an audit, or a confirmation that no call awaits.
 CREATE FUNCTION smsr.start_own(p_eid smsr.eid, p_function text, p_sequence int, p_why text) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE
@@ -302,6 +311,9 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 			PERFORM smsr.record_audit(p_eid, op.function, op.id, op.requester_id, p_status, p_subject, p_reason,
 				op.isdp_aid, op.iccid, p_requested_by => op.requested_by, p_reason => op.reason);
 		END IF;
+		IF op.function IN ('authenticate_smsr', 'create_additional_key_set', 'finalise_handover', 'update_smsr_addressing') THEN
+			PERFORM smsr.handover_card_ended(op);
+		END IF;
 	END $$;
 COMMENT ON FUNCTION smsr.finish(smsr.eid, bigint, text, text, text, text) IS 'Give an operation its one terminal status, and the audit trail its record';
 
@@ -339,6 +351,10 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.iccid = op.iccid;
 			SELECT * INTO enabled FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled';
 			SELECT * INTO card FROM smsr.euicc e WHERE e.eid = p_eid;
+			IF op.function NOT IN ('audit_eis', 'authenticate_smsr', 'create_additional_key_set') AND smsr.leaving(p_eid) THEN
+				PERFORM smsr.finish(p_eid, op.id, 'FAILED', '1.2', '4.4', 'the eUICC is being handed over to another SM-SR');
+				CONTINUE;
+			END IF;
 			-- a profile may have changed hands since it was asked
 			may := smsr.authorise(op.requester_id, op.function, p_eid, op.iccid, op.arguments);
 			IF may.allowed IS NOT TRUE THEN
@@ -392,6 +408,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
 			RETURN 'late: the operation is finished';
+		ELSIF op.stage = 'peer' THEN
+			RETURN 'another SM-SR is awaited';
 		END IF;
 		SELECT * INTO packet FROM smsr.outbound o WHERE o.eid = p_eid AND o.operation_id = p_operation;
 		SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = op.isdp_aid;

@@ -21,7 +21,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		SELECT array_agg(d.eid), array_agg(d.id) INTO eids, ids
 			FROM (SELECT p.eid, p.id
 				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
-				WHERE p.status IS NULL AND p.expires_at <= now()
+				WHERE p.status IS NULL AND p.expires_at <= now() AND p.stage <> 'peer'
 				ORDER BY p.eid, p.id
 				LIMIT 1000
 				FOR NO KEY UPDATE OF e SKIP LOCKED) d;
@@ -46,6 +46,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		PERFORM smsr.handle_event(u.eid, u.id, 'ask')
 			FROM unnest(eids, ids) u (eid, id)
 			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
+		done := done + smsr.handover_tick();
 		-- parts whose rest never came; they stand in smsr.message all the same
 		DELETE FROM smsr.inbound_part i
 			WHERE i.ctid = ANY (ARRAY(SELECT p.ctid FROM smsr.inbound_part p

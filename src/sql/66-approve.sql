@@ -84,6 +84,7 @@ CREATE FUNCTION smsr.start_approved(p_approval bigint) RETURNS void
 				CASE WHEN n.function = 'create_isdp' THEN smsr.free_isdp_aid(n.eid) ELSE p.isdp_aid END AS isdp_aid,
 				CASE WHEN z.allowed IS NOT TRUE
 					THEN ROW(NULL, coalesce(z.subject_code, '1.2'), coalesce(z.reason_code, '4.2'), z.because)::smsr.refusal
+					WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
 					ELSE smsr.judge(n.function, p.state, p.fallback_attribute, p.pol2,
 						c.state, c.pol2, (n.arguments ->> 'required_memory')::bigint, e.remaining_memory,
 						p.emergency_attribute, e.remote_provisioning_version) END AS refusal
@@ -91,6 +92,7 @@ CREATE FUNCTION smsr.start_approved(p_approval bigint) RETURNS void
 				CROSS JOIN asked a
 				LEFT JOIN LATERAL smsr.authorise_all(a.requester_id, a.function, a.eids, a.iccids, a.arguments) z ON z.n = n.n
 				JOIN smsr.euicc e ON e.eid = n.eid
+				LEFT JOIN smsr.handover h ON h.eid = n.eid AND h.side = 'gives'
 				LEFT JOIN smsr.profile p ON p.eid = n.eid AND p.iccid = n.iccid
 				LEFT JOIN smsr.profile c ON c.eid = n.eid AND c.state = 'Enabled'
 		), begun AS (

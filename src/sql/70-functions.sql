@@ -179,6 +179,8 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		IF may.allowed IS NOT TRUE THEN
 			verdict := ROW(NULL, may.subject_code, may.reason_code, may.because);
 			barred := may.subject_code IS DISTINCT FROM '8.2.1';
+		ELSIF verdict.subject_code IS NULL AND smsr.leaving(p_eid) THEN
+			verdict := ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR');
 		ELSIF verdict.subject_code IS NULL AND p_iccid IS NOT NULL AND target.isdp_aid IS NULL THEN
 			verdict := ROW(NULL, '8.2.1', '3.9', 'the eUICC has no such profile');
 		ELSIF verdict.subject_code IS NULL AND p_event IS NOT NULL THEN

@@ -100,11 +100,15 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator}'::text[], '{register_eis,request,create_isdp,profile_download_completed,enable_profile,
 				disable_profile,delete_profile,delete_isdp,set_fallback_attribute,set_emergency_profile_attribute,
 				unset_emergency_profile_attribute,update_connectivity_parameters,audit_eis,
-				update_policy_rules,update_subscription_address,update_eis_additional_properties,
+				prepare_smsr_change,smsr_change,update_policy_rules,update_subscription_address,update_eis_additional_properties,
 				set_plma,get_plma,set_onc,get_onc,fetch_notices,ack_notices,notice_channel,explain_policy,
 				get_eis,audited_eis,operation_response,eis_at}'::text[]),
 			-- what the policies and the views of tenants ask
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
+			('{smsr_tenant}', '{handover_euicc,authenticate_smsr,create_additional_key_set,peer_answer}'),
+			('{smsr_administrator}', '{plan_handover,finalise_handover}'),
+			-- whoever carries says who has sent it
+			('{smsr_gateway}', '{claim_peer_messages,receive_peer_message}'),
 			-- to say yes or no is for whom a rule names
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,

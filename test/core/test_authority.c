@@ -85,6 +85,11 @@ static const struct
 	{"get_plma", "M2M-SP", 0},
 	{"set_onc", "MNO", 0},
 	{"get_onc", "MNO", 0},
+	{"prepare_smsr_change", "MNO", 0},
+	{"smsr_change", "MNO", K | H},
+	{"handover_euicc", "SM-SR", 0},
+	{"authenticate_smsr", "SM-SR", K | H},
+	{"create_additional_key_set", "SM-SR", K | H},
 	{"fetch_notices", "EUM", 0},
 	{"fetch_notices", "SM-DP", 0},
 	{"fetch_notices", "MNO", 0},
@@ -107,7 +112,8 @@ static const char *const functions[] = {
 	"delete_profile", "set_fallback_attribute", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_policy_rules",
 	"update_subscription_address", "master_delete", "update_smsr_addressing",
-	"set_plma", "get_plma", "set_onc", "get_onc", "fetch_notices", "ack_notices"
+	"set_plma", "get_plma", "set_onc", "get_onc", "prepare_smsr_change", "smsr_change",
+	"handover_euicc", "authenticate_smsr", "create_additional_key_set", "fetch_notices", "ack_notices"
 };
 static const char *const kinds[] = {"EUM", "SM-DP", "MNO", "M2M-SP", "SM-SR", "OWN"};
 
@@ -143,7 +149,8 @@ static bool
 about_euicc(const char *function)
 {
 	return !is_one_of(function, (const char *const[]) {
-		"register_eis", "set_plma", "get_plma", "set_onc", "get_onc", "fetch_notices", "ack_notices", NULL
+		"register_eis", "set_plma", "get_plma", "set_onc", "get_onc", "fetch_notices", "ack_notices",
+		"prepare_smsr_change", "handover_euicc", NULL
 	});
 }
 
@@ -151,7 +158,8 @@ static bool
 about_profile(const char *function)
 {
 	return about_euicc(function) && !is_one_of(function, (const char *const[]) {
-		"update_eis_additional_properties", "get_eis", "audit_eis", "create_isdp", NULL
+		"update_eis_additional_properties", "get_eis", "audit_eis", "create_isdp",
+		"smsr_change", "authenticate_smsr", "create_additional_key_set", NULL
 	});
 }
 
@@ -250,6 +258,7 @@ codes_in_order(const char *function, const char *kind, unsigned mask)
 	bool		m2m_sp = strcmp(kind, "M2M-SP") == 0;
 	bool		sm_dp = strcmp(kind, "SM-DP") == 0;
 	bool		eum = strcmp(kind, "EUM") == 0;
+	bool		peer = strcmp(kind, "SM-SR") == 0;
 	bool		takes = strcmp(function, "set_fallback_attribute") == 0 ||
 		strcmp(function, "set_emergency_profile_attribute") == 0;
 
@@ -259,7 +268,7 @@ codes_in_order(const char *function, const char *kind, unsigned mask)
 		return is_code(&v, "1.1", "1.2");
 	if (!about_euicc(function))
 		return v.allowed || (strcmp(function, "register_eis") == 0 && is_code(&v, "8.1", "1.2"));
-	if (!(mask & K) || (mask & A) || ((mno || m2m_sp) && !(mask & H)) || (eum && !(mask & E)))
+	if (!(mask & K) || (mask & A) || ((mno || m2m_sp || peer) && !(mask & H)) || (eum && !(mask & E)))
 		return is_code(&v, "8.1.1", "3.9") && strcmp(v.because, "the EID is not registered here") == 0;
 	if (about_profile(function) &&
 		(!(mask & P) || (mno && !(mask & O)) || (sm_dp && !(mask & M)) || (m2m_sp && !(mask & L))))
@@ -345,6 +354,7 @@ others_facts_are_nothing(const char *function, const char *kind, unsigned mask)
 		strcmp(kind, "SM-DP") == 0 ? E | O | L | G :
 		strcmp(kind, "MNO") == 0 ? E | M | L | G :
 		strcmp(kind, "M2M-SP") == 0 ? E | O | M :
+		strcmp(kind, "SM-SR") == 0 ? E | P | O | M | L | G | F :
 		MASKS - 1;
 	AuthorityVerdict with = ask(function, kind, mask | (others & ~A));
 	AuthorityVerdict without = ask(function, kind, mask & ~others);
@@ -375,9 +385,12 @@ ours_alone(const char *function, const char *kind, unsigned mask)
 }
 
 static bool
-peers_may_nothing(const char *function, const char *kind, unsigned mask)
+peers_may_little(const char *function, const char *kind, unsigned mask)
 {
 	return strcmp(kind, "SM-SR") != 0 || strstr(function, "_notices") != NULL ||
+		is_one_of(function, (const char *const[]) {
+		"handover_euicc", "authenticate_smsr", "create_additional_key_set", NULL
+	}) ||
 		!ask(function, kind, mask).allowed;
 }
 
@@ -393,7 +406,7 @@ TEST_SUITE(authority_properties)
 	everywhere(own_may_everything, "this SM-SR may everything");
 	everywhere(policy_is_not_lent, "no M2M SP changes POL2");
 	everywhere(ours_alone, "what is this SM-SR's own nobody else may");
-	everywhere(peers_may_nothing, "a peer may read its notices and no more");
+	everywhere(peers_may_little, "a peer may hand over, take over and read its notices, and no more");
 }
 
 /* ---- what is no function, and nobody ---- */

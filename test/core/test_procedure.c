@@ -113,14 +113,15 @@ same(const Operation *a, const Operation *b)
 static bool
 repeatable(ProcedureStep step)
 {
-	return step == STEP_SET_EMERGENCY || step == STEP_UNSET_EMERGENCY || step == STEP_ADDRESSING;
+	return step == STEP_SET_EMERGENCY || step == STEP_UNSET_EMERGENCY || step == STEP_ADDRESSING ||
+		step == STEP_AUTHENTICATE || step == STEP_FINALISE;
 }
 
 /* no audit shows what became of it */
 static bool
 unseen(ProcedureStep step)
 {
-	return repeatable(step) || step == STEP_RELAY;
+	return repeatable(step) || step == STEP_RELAY || step == STEP_ESTABLISH;
 }
 
 static void

@@ -3,6 +3,7 @@
  *		The ISD-R's side of SCP80 over SMS: reassembly, security checks, the
  *		script, and the answer (TS 102 225, TS 102 226, SGP.02 clause 2.4.3).
  */
+#include "establish.h"
 #include "fleet.h"
 
 #include <string.h>
@@ -25,10 +26,12 @@ card_init(Fleet *fleet, Card *card, uint64_t serial)
 	Rng			rng = rng_for(config->seed, RNG_REACHABLE, serial, 0);
 	bool		unreachable = rng_chance(&rng, config->unreachable);
 
-	*card = (Card) {.serial = serial, .on = true, .cntr = config->cntr,
+	*card = (Card) {.serial = serial, .on = true, .kvn = FLEET_KVN,
 		.smsr_address = config->smsr_address};
 	identity_eid(config->seed, serial, card->eid);
-	identity_keys(config->seed, serial, card->keys);
+	card->sets[0].kvn = FLEET_KVN;
+	card->sets[0].cntr = config->cntr;
+	identity_keys(config->seed, serial, card->sets[0].keys);
 	for (unsigned i = 0; i < config->profiles; i++)
 	{
 		Profile    *profile = &card->profiles[i];
@@ -49,6 +52,19 @@ card_init(Fleet *fleet, Card *card, uint64_t serial)
 		else
 			profile->reachable = !unreachable;
 	}
+}
+
+KeySet *
+card_last_set(const Card *card)
+{
+	KeySet	   *set = card_key_set(card, card->kvn);
+
+	for (int i = 0; set == NULL && i < CARD_KEY_SETS; i++)
+	{
+		if (card->sets[i].kvn != 0)
+			set = (KeySet *) &card->sets[i];
+	}
+	return set != NULL ? set : (KeySet *) &card->sets[0];
 }
 
 void
@@ -87,10 +103,10 @@ card_send(Fleet *fleet, Card *card, const Address *to, SmsrBytes packet, uint8_t
 /* Answer as SPI2 asks; "plain" without the protection that it asks for. */
 static void
 respond(Fleet *fleet, Card *card, const Address *to, const Scp80Header *command,
-		uint8_t status, SmsrBytes data, bool plain)
+		uint8_t status, SmsrBytes data, bool plain, const KeySet *set)
 {
 	Scp80Header header = *command;
-	Scp80Keys	keys = {smsr_bytes(card->keys[0], KEY_LEN), smsr_bytes(card->keys[1], KEY_LEN)};
+	Scp80Keys	keys = {smsr_bytes(set->keys[0], KEY_LEN), smsr_bytes(set->keys[1], KEY_LEN)};
 	uint8_t		packet[RESPONSE_ROOM + SCP80_OVERHEAD];
 	SmsrWriter	w = smsr_writer(packet, sizeof packet);
 	SmsrError	error;
@@ -115,7 +131,7 @@ respond(Fleet *fleet, Card *card, const Address *to, const Scp80Header *command,
 	}
 	if (plain)
 		header.spi2 = command->spi2 & (SPI2_POR_MASK | SPI2_SUBMIT);
-	header.kic = header.kid = FLEET_KVN << 4 | 2;
+	header.kic = header.kid = (uint8_t) (set->kvn << 4 | 2);
 	if (!scp80_seal_response(fleet->scp80, SCP80_SMS, &header, &keys, status, data, &w, &error))
 	{
 		fleet->stats.por_withheld++;
@@ -136,7 +152,7 @@ unauthentic(Fleet *fleet, Card *card, const Address *from, const Scp80Header *co
 {
 	fleet->stats.unauthentic++;
 	if (fleet->config.unsecured_errors)
-		respond(fleet, card, from, command, status, smsr_bytes(NULL, 0), true);
+		respond(fleet, card, from, command, status, smsr_bytes(NULL, 0), true, card_last_set(card));
 }
 
 /* TS 102 226 clause 8.2.1.3.2.4: each mechanism at least as strong. */
@@ -211,7 +227,9 @@ run_script(Fleet *fleet, Card *card, uint32_t tar, SmsrBytes script, SmsrWriter 
 static void
 receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 {
-	Scp80Keys	keys = {smsr_bytes(card->keys[0], KEY_LEN), smsr_bytes(card->keys[1], KEY_LEN)};
+	KeySet	   *set;
+	KeySet		under;
+	Scp80Keys	keys;
 	static uint8_t scratch[SMS_MAX_SEGMENTS * SMS_MAX_UD];
 	static uint8_t response[RESPONSE_ROOM];
 	SmsrWriter	s = smsr_writer(scratch, sizeof scratch);
@@ -234,20 +252,22 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 	{
 		fleet->stats.unknown_tar++;
 		/* No application, so no keys to protect the answer with. */
-		respond(fleet, card, from, &header, SCP80_TAR_UNKNOWN, nothing, true);
+		respond(fleet, card, from, &header, SCP80_TAR_UNKNOWN, nothing, true, card_last_set(card));
 		return;
 	}
 	if (!secure_enough(header.spi1))
 	{
 		fleet->stats.low_security++;
-		respond(fleet, card, from, &header, SCP80_INSUFFICIENT_SECURITY, nothing, false);
+		respond(fleet, card, from, &header, SCP80_INSUFFICIENT_SECURITY, nothing, false, card_last_set(card));
 		return;
 	}
-	if (header.kic != (FLEET_KVN << 4 | 2) || header.kid != (FLEET_KVN << 4 | 2))
+	set = card_key_set(card, header.kic >> 4);
+	if (set == NULL || (header.kic & 0x0F) != 2 || header.kid != header.kic)
 	{
 		unauthentic(fleet, card, from, &header, SCP80_UNIDENTIFIED_ERROR);
 		return;
 	}
+	keys = (Scp80Keys) {smsr_bytes(set->keys[0], KEY_LEN), smsr_bytes(set->keys[1], KEY_LEN)};
 	if (!scp80_open_command(fleet->scp80, SCP80_SMS, &keys, packet, &s, &command, &error))
 	{
 		unauthentic(fleet, card, from, &header, SCP80_CIPHERING_ERROR);
@@ -258,21 +278,24 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 		unauthentic(fleet, card, from, &header, SCP80_RC_CC_DS_FAILED);
 		return;
 	}
-	if (card->cntr == SCP80_MAX_CNTR)
+	if (set->cntr == SCP80_MAX_CNTR)
 		status = SCP80_CNTR_BLOCKED;
-	else if (command.header.cntr <= card->cntr)
+	else if (command.header.cntr <= set->cntr)
 		status = SCP80_CNTR_LOW;
 	else if ((header.spi1 & SPI1_CNTR_MASK) == SPI1_CNTR_NEXT &&
-			 command.header.cntr != card->cntr + 1)
+			 command.header.cntr != set->cntr + 1)
 		status = SCP80_CNTR_HIGH;
 	if (status != SCP80_POR_OK)
 	{
 		if (status == SCP80_CNTR_LOW)
 			fleet->stats.counter_low++;
-		respond(fleet, card, from, &command.header, status, nothing, false);
+		respond(fleet, card, from, &command.header, status, nothing, false, set);
 		return;
 	}
-	card->cntr = command.header.cntr;
+	set->cntr = command.header.cntr;
+	card->kvn = set->kvn;
+	/* the answer is under the keys of the question, even if it has deleted them */
+	under = *set;
 	card->packets++;
 	fleet->stats.packets++;
 	if (command.data.len > 0 && (command.data.data[0] == SCRIPT_COMMAND ||
@@ -280,7 +303,7 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 		run_script(fleet, card, tar, command.data, &r);
 	else
 		fleet->stats.triggers++;	/* of a session over HTTPS: no such bearer here */
-	respond(fleet, card, from, &command.header, status, smsr_written(&r), false);
+	respond(fleet, card, from, &command.header, status, smsr_written(&r), false, &under);
 }
 
 static bool

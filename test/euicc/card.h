@@ -16,6 +16,7 @@
 #include "identity.h"
 
 #define CARD_PROFILES		8
+#define CARD_KEY_SETS		4	/* of the ISD-R, for SCP80 */
 #define CARD_ASSEMBLIES		2	/* concatenated messages at a time */
 
 /* POL1 as the octet in the ISD-P (facts of SGP.02 section on POL1) */
@@ -80,6 +81,14 @@ typedef struct Executed
 	uint16_t	sw;
 } Executed;
 
+/* What a key establishment has given the ISD-R beside its first set, or in its place */
+typedef struct KeySet
+{
+	uint8_t		kvn;			/* 0: the place is free */
+	uint8_t		keys[KEYS][KEY_LEN];
+	uint64_t	cntr;			/* the highest accepted */
+} KeySet;
+
 /* The segments so far of a concatenated message. */
 typedef struct Assembly
 {
@@ -102,8 +111,12 @@ typedef struct Card
 {
 	uint64_t	serial;
 	uint8_t		eid[EID_LEN];
-	uint8_t		keys[KEYS][KEY_LEN];
-	uint64_t	cntr;			/* the highest accepted of the key set */
+	KeySet		sets[CARD_KEY_SETS];
+	uint8_t		kvn;			/* of the set that was used last: notifications are under it */
+	bool		authenticated;	/* an SM-SR has shown its certificate ... */
+	uint8_t		smsr_key[CURVE_POINT_LEN];	/* ... with this key, */
+	uint8_t		challenge[16];	/* and was told this */
+	uint32_t	challenges;
 	Profile		profiles[CARD_PROFILES];
 	uint64_t	smsr_address;
 	uint32_t	smsr_updates;
@@ -130,6 +143,9 @@ typedef struct Card
 	MtMessage  *waiting;		/* at the SMSC, for the card to come back */
 } Card;
 
+/* The counter of the set that was used last. */
+#define card_cntr(card) (card_last_set(card)->cntr)
+
 /* profile.c */
 extern Profile *card_enabled(Card *card);
 extern Profile *card_fallback(Card *card);
@@ -139,7 +155,9 @@ extern uint32_t card_free_memory(const Card *card);
 extern const char *profile_state(const Profile *profile);	/* the EIS's word for it */
 extern void card_personalize(Fleet *fleet, Card *card, Profile *profile,
 							 unsigned owner, uint64_t msisdn);
-/* Execute one C-APDU under card->cntr: response data to out, returns SW. */
+/* The set that was used last, whatever became of it since: some set. */
+extern KeySet *card_last_set(const Card *card);
+/* Execute one C-APDU under card_cntr(): response data to out, returns SW. */
 extern uint16_t card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out);
 /* The same for the ISD-P with this TAR: what it would do is not simulated. */
 extern uint16_t card_relayed(Fleet *fleet, Card *card, uint16_t tar);

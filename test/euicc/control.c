@@ -4,6 +4,8 @@
  */
 #include "control.h"
 
+#include "establish.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,7 +89,7 @@ dump_card(const Card *card, Text *out)
 			text_printf(out, "%" PRIu64, p->msisdn);
 		else
 			text_put(out, "\\N");
-		text_printf(out, "\t%" PRIu64 "\n", card->cntr);
+		text_printf(out, "\t%" PRIu64 "\n", card_cntr(card));
 	}
 }
 
@@ -103,7 +105,7 @@ describe_card(const Card *card, Text *out)
 	text_printf(out, "eid=%s\nnumber=%" PRIu64 "\non=%s\ncounter=%" PRIu64 "\nphase=%s\ncause=%s\n"
 				"from=%06X\nto=%06X\nsequence=%u\ntries=%u\npinned=%06X\nsmsr_address=%" PRIu64
 				"\nfree_memory=%" PRIu32 "\nwaiting=%zu\n",
-				eid, card->serial, card->on ? "yes" : "no", card->cntr, phases[card->phase],
+				eid, card->serial, card->on ? "yes" : "no", card_cntr(card), phases[card->phase],
 				causes[card->cause], card->from, card->to, card->sequence, card->tries,
 				card->pinned, card->smsr_address, card_free_memory(card), waiting);
 	for (int i = 0; i < CARD_PROFILES; i++)
@@ -152,6 +154,9 @@ list_commands(const Card *card, Text *out)
 
 		text_printf(out, "%" PRIu64 "\t%s\t%06X\t%04X\n", e->cntr,
 					e->kind == KIND_RELAYED ? "relayed" :
+					e->kind == KIND_AUTHENTICATE ? "authenticate" :
+					e->kind == KIND_ESTABLISH ? "establish" :
+					e->kind == KIND_FINALISE ? "finalise" :
 					e->kind < sizeof kinds / sizeof kinds[0] ? kinds[e->kind] : "unknown",
 					e->tar, e->sw);
 	}
@@ -296,7 +301,7 @@ card_command(Control *control, char **words, int count, Text *out)
 			say_error(out, "counter", "a number below 2^40 expected");
 			return;
 		}
-		card->cntr = value;
+		card_cntr(card) = value;
 	}
 	else
 	{

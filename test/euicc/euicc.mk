@@ -5,7 +5,7 @@
 FLEET_CFLAGS ?= -O2 -g
 FLEET_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wmissing-prototypes -Wshadow -Isrc \
 	$(filter -Werror,$(CFLAGS))
-FLEET_NOUNS = memory random timers identity faults profile switching card fleet \
+FLEET_NOUNS = memory random timers identity faults profile switching establish card fleet \
 	smpp_pdu smsc session store control control_socket signer eis options
 FLEET_OBJS = $(FLEET_NOUNS:%=build/euicc/%.o)
 FLEET_LIBS = -lcrypto

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -330,6 +331,29 @@ ci(int argc, char **argv)
 }
 
 static int
+sm_sr(int argc, char **argv)
+{
+	FILE	   *certificate;
+	FILE	   *key;
+	bool		ok = false;
+
+	if (argc != 4)
+	{
+		fprintf(stderr, "smsr-fleet sm-sr NAME CERTIFICATE-FILE KEY-FILE: what an SM-SR shows to the cards,\n"
+				"and its private key, as hexadecimal digits\n");
+		return 2;
+	}
+	umask(077);
+	certificate = fopen(argv[2], "w");
+	key = fopen(argv[3], "w");
+	if (certificate != NULL && key != NULL)
+		ok = signer_write_smsr(argv[1], certificate, key);
+	if (!ok)
+		perror("smsr-fleet: sm-sr");
+	return ok ? 0 : 1;
+}
+
+static int
 msisdn(int argc, char **argv)
 {
 	Options		options;
@@ -388,6 +412,7 @@ usage(void)
 		  "  smsr-fleet [run] [OPTION ...]    simulate until SIGTERM or \"quit\"\n"
 		  "  smsr-fleet eis [OPTION ...]      write the cards' EIS documents\n"
 		  "  smsr-fleet ci [OPTION ...]       print the certificate that their signatures lead to\n"
+		  "  smsr-fleet sm-sr NAME FILE FILE  write the certificate of an SM-SR, and its key\n"
 		  "  smsr-fleet msisdn [OPTION ...]   print the numbers of profiles\n"
 		  "  smsr-fleet ctl WHERE COMMAND     ask or tell a running fleet\n\n"
 		  "Each of them explains itself with --help.\n", stdout);
@@ -402,6 +427,8 @@ main(int argc, char **argv)
 		return eis(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "ci") == 0)
 		return ci(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "sm-sr") == 0)
+		return sm_sr(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "msisdn") == 0)
 		return msisdn(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)

@@ -3,6 +3,7 @@
  *		The profiles of a card, and the ES5 commands that change them
  *		(SGP.02 clause 4.1.1), with the status words of fielded cards.
  */
+#include "establish.h"
 #include "fleet.h"
 
 #include <string.h>
@@ -412,7 +413,7 @@ card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 		if (last->kind == ES5_GET_STATUS || last->kind == ES5_GET_RESOURCES ||
 			last->kind == ES5_CONFIRM_NOTIFICATION || last->kind == ES5_UPDATE_ADDRESSING ||
 			last->kind == ES5_SET_EMERGENCY_ATTRIBUTE || last->kind == ES5_UNSET_EMERGENCY_ATTRIBUTE ||
-			last->kind == KIND_RELAYED || last->kind == ES5_UNKNOWN)
+			last->kind >= KIND_RELAYED || last->kind == ES5_UNKNOWN)
 			continue;
 		if (sw == SW_OK && last->sw == SW_OK && last->kind == entry.kind && last->tar == entry.tar)
 			card->again++;
@@ -426,7 +427,7 @@ uint16_t
 card_relayed(Fleet *fleet, Card *card, uint16_t tar)
 {
 	fleet->stats.commands++;
-	add_entry(card, (Executed) {.cntr = card->cntr, .kind = KIND_RELAYED, .tar = tar, .sw = SW_OK});
+	add_entry(card, (Executed) {.cntr = card_cntr(card), .kind = KIND_RELAYED, .tar = tar, .sw = SW_OK});
 	return SW_OK;
 }
 
@@ -435,8 +436,18 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 {
 	Es5Command	command = {0};
 	SmsrError	error = {0};
+	uint64_t	cntr = card_cntr(card);
+	uint8_t		kind;
 	uint16_t	sw;
 
+	if (establish_execute(fleet, card, apdu, out, &sw, &kind))
+	{
+		fleet->stats.commands++;
+		if (sw != SW_OK)
+			fleet->stats.refused_commands++;
+		add_entry(card, (Executed) {.cntr = cntr, .kind = kind, .sw = sw});
+		return sw;
+	}
 	if (es5_read_command(apdu, &command, &error))
 		sw = dispatch(fleet, card, &command, apdu.len > 1 ? apdu.data[1] : 0, out);
 	else
@@ -444,6 +455,6 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 	fleet->stats.commands++;
 	if (sw != SW_OK)
 		fleet->stats.refused_commands++;
-	card_log(card, card->cntr, &command, sw);
+	card_log(card, card_cntr(card), &command, sw);
 	return sw;
 }

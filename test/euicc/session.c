@@ -71,10 +71,22 @@ can_take(const Session *session)
 		session->in_flight < SMSC_WINDOW && session->out.len - session->out_sent < OUT_LIMIT;
 }
 
-/* Sessions take turns. */
-static Session *
-next_receiver(Smsc *smsc)
+static bool
+has_number(const Smsc *smsc, const char *number)
 {
+	for (const Session *s = smsc->sessions; s != NULL; s = s->next)
+	{
+		if (s->receives && !s->dead && strcmp(s->number, number) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Sessions take turns; but a number that one of them uses is its own. */
+static Session *
+next_receiver(Smsc *smsc, const char *number)
+{
+	bool		owned = has_number(smsc, number);
 	Session    *start = smsc->turn != NULL ? smsc->turn : smsc->sessions;
 	Session    *session = start;
 
@@ -82,7 +94,7 @@ next_receiver(Smsc *smsc)
 	{
 		Session    *next = session->next != NULL ? session->next : smsc->sessions;
 
-		if (can_take(session))
+		if (can_take(session) && (!owned || strcmp(session->number, number) == 0))
 		{
 			smsc->turn = next;
 			return session;
@@ -123,8 +135,8 @@ smsc_pump(Smsc *smsc)
 {
 	while (smsc->first != NULL)
 	{
-		Session    *session = next_receiver(smsc);
 		MoMessage  *message = smsc->first;
+		Session    *session = next_receiver(smsc, message->destination.digits);
 
 		if (session == NULL)
 			return;
@@ -236,7 +248,10 @@ submit_request(Session *session, const SmppPdu *pdu)
 	else if (throttled(session))
 		status = ESME_RTHROTTLED;
 	else
+	{
+		snprintf(session->number, sizeof session->number, "%s", message.source.digits);
 		status = smsc_submit(session->smsc, &message, id);
+	}
 	if (status == ESME_ROK)
 		stats->mt_submitted++;
 	else

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/tlv.h"
 #include "identity.h"
 
-#define CI_NAME		"smsr-fleet CI"
+#define CI_NAME		SIGNER_CI
 #define EUM_NAME	"smsr-fleet EUM"
 
 typedef struct Holder
@@ -202,4 +203,59 @@ signer_write_ci(FILE *out)
 
 	X509_free(ci);
 	return ok;
+}
+
+static void
+write_hex(FILE *out, const uint8_t *octets, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		fprintf(out, "%02x", octets[i]);
+	fputc('\n', out);
+}
+
+bool
+signer_write_smsr(const char *name, FILE *certificate, FILE *key)
+{
+	static const uint8_t head[] = {
+		0x93, 1, 1,				/* serial number */
+		0x42, 4, 'F', 'L', 'C', 'I',
+	};
+	static const uint8_t middle[] = {
+		0x95, 1, 0x88,			/* signature verification */
+		0x5F, 0x24, 4, 0x99, 0x99, 0x12, 0x31,
+		0x73, 3 + 2 + SIGNER_KEY_ID_LEN, 0xC8, 1, 2, 0xC9, SIGNER_KEY_ID_LEN,
+	};
+	uint8_t		ci_private[CURVE_PRIVATE_LEN];
+	uint8_t		ci_point[CURVE_POINT_LEN];
+	uint8_t		private_key[CURVE_PRIVATE_LEN];
+	uint8_t		point[CURVE_POINT_LEN];
+	uint8_t		signature[CURVE_SIGNATURE_LEN];
+	uint8_t		body[512];
+	uint8_t		whole[600];
+	SmsrWriter	w = smsr_writer(body, sizeof body);
+	SmsrWriter	out = smsr_writer(whole, sizeof whole);
+	X509	   *ci = make_certificate(&CI, NULL);
+	const ASN1_OCTET_STRING *key_id = X509_get0_subject_key_id(ci);
+	SmsrBytes	signed_part;
+	size_t		len = strlen(name);
+
+	need(key_id != NULL && ASN1_STRING_length(key_id) == SIGNER_KEY_ID_LEN && len >= 1);
+	signer_key(name, private_key, point);
+	signer_key(CI_NAME, ci_private, ci_point);
+	put_bytes(&w, head, sizeof head);
+	put_tlv(&w, 0x5F20, name, len < 16 ? len : 16);
+	put_bytes(&w, middle, sizeof middle);
+	put_bytes(&w, ASN1_STRING_get0_data(key_id), SIGNER_KEY_ID_LEN);
+	put_tlv_header(&w, 0x7F49, 2 + sizeof point + 3);
+	put_tlv(&w, 0xB0, point, sizeof point);
+	put_tlv(&w, 0xF0, "", 1);	/* P-256 */
+	signed_part = smsr_written(&w);
+	need(curve_sign(CURVE_P256, smsr_bytes(ci_private, sizeof ci_private), &signed_part, 1, signature, NULL));
+	put_tlv(&w, 0x5F37, signature, sizeof signature);
+	put_tlv(&out, 0x7F21, w.data, w.len);
+	need(!w.overflow && !out.overflow);
+	X509_free(ci);
+	write_hex(certificate, out.data, out.len);
+	write_hex(key, private_key, sizeof private_key);
+	return fflush(certificate) == 0 && fflush(key) == 0;
 }

@@ -58,6 +58,7 @@ struct Session
 	int			fd;
 	bool		transmits;		/* it may submit */
 	bool		receives;		/* it takes deliver_sm */
+	char		number[22];		/* it last submitted from here: what cards send there is for it */
 	bool		closing;		/* once out is empty */
 	bool		dead;
 	Text		in;

@@ -37,7 +37,7 @@ store_save(Fleet *fleet, const char *path, Text *why)
 
 		fprintf(file, "card %" PRIu64 " %" PRIu64 " %d %u %u %u %u %u %u %u %u %u %" PRIu32
 				" %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 "\n",
-				c->serial, c->cntr, c->on, c->phase, c->cause, c->type, c->tries, c->from,
+				c->serial, c->sets[0].cntr, c->on, c->phase, c->cause, c->type, c->tries, c->from,
 				c->to, c->pinned, c->sequence, c->reference, c->mt_count, c->mo_count,
 				c->packets, c->again, c->smsr_address);
 		for (int j = 0; j < CARD_PROFILES; j++)
@@ -114,7 +114,7 @@ read_card(const char *line, Card *card)
 	if (sscanf(line, "card %" SCNu64 " %" SCNu64 " %u %u %u %u %u %" SCNu16 " %" SCNu16
 			   " %" SCNu16 " %" SCNu16 " %" SCNu16 " %" SCNu32 " %" SCNu32 " %" SCNu32
 			   " %" SCNu32 " %" SCNu64 " %n",
-			   &card->serial, &card->cntr, &on, &phase, &cause, &type, &tries, &card->from,
+			   &card->serial, &card->sets[0].cntr, &on, &phase, &cause, &type, &tries, &card->from,
 			   &card->to, &card->pinned, &card->sequence, &card->reference, &card->mt_count,
 			   &card->mo_count, &card->packets, &card->again,
 			   &card->smsr_address, &end) != CARD_FIELDS || line[end] != '\0' ||

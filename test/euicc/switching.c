@@ -51,9 +51,10 @@ notify(Fleet *fleet, Card *card)
 	uint8_t		packet[128 + SCP80_OVERHEAD];
 	SmsrWriter	b = smsr_writer(body, sizeof body);
 	SmsrWriter	p = smsr_writer(packet, sizeof packet);
+	const KeySet *set = card_last_set(card);
 	Scp80Header header = {.spi1 = fleet->config.notification_spi1,
-		.kic = FLEET_KVN << 4 | 2, .kid = FLEET_KVN << 4 | 2, .tar = {0, 0, 1}};
-	Scp80Keys	keys = {smsr_bytes(card->keys[0], KEY_LEN), smsr_bytes(card->keys[1], KEY_LEN)};
+		.kic = (uint8_t) (set->kvn << 4 | 2), .kid = (uint8_t) (set->kvn << 4 | 2), .tar = {0, 0, 1}};
+	Scp80Keys	keys = {smsr_bytes(set->keys[0], KEY_LEN), smsr_bytes(set->keys[1], KEY_LEN)};
 	Notification n = {.type = card->type, .sequence = card->sequence};
 	Profile    *enabled = card_enabled(card);
 	Address		to = {1, 1, ""};

@@ -41,7 +41,7 @@ static const uint16_t words[] = {
 /* steps that must not be executed twice */
 #define CHANGES	(1u << STEP_CREATE | 1u << STEP_ENABLE | 1u << STEP_DISABLE | 1u << STEP_DELETE | \
 				 1u << STEP_SET_FALLBACK | 1u << STEP_MASTER_DELETE | 1u << STEP_AUTO_DELETE | \
-				 1u << STEP_RELAY)
+				 1u << STEP_RELAY | 1u << STEP_ESTABLISH)
 
 /* What a gateway, a card and the database may say at this point. */
 static bool
@@ -144,7 +144,7 @@ carry_packet(Shell *s, const ProcedureResult *r)
 		property(!s->packet);
 		/* a second time only what the card can not have had */
 		if (s->sent & CHANGES & step)
-			property(s->mended && step != 1u << STEP_RELAY);
+			property(s->mended && step != 1u << STEP_RELAY && step != 1u << STEP_ESTABLISH);
 		s->sent |= step;
 		s->packet = true;
 	}
@@ -199,6 +199,9 @@ judge(const Shell *s, const ProcedureEvent *ev)
 			property(s->done & EFFECT_UNSET_EMERGENCY);
 			break;
 		case PROC_UPDATE_CONNECTIVITY:
+		case PROC_AUTHENTICATE_SMSR:
+		case PROC_CREATE_KEY_SET:
+		case PROC_FINALISE_HANDOVER:
 		case PROC_UPDATE_SMSR_ADDRESSING:
 			/* no audit shows it: only the card's own word will do */
 			property(ev->kind == EVENT_POR && sw_is_success(ev->sw));

@@ -172,6 +172,18 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('check_key_values', 'auditor key_officer', NULL, 'smsr.check_key_values()'),
 	('key_evidence', 'auditor key_officer', NULL, 'smsr.key_evidence()'),
 	('keystore_status', 'administrator auditor key_officer', NULL, 'smsr.keystore_status()'),
+	('prepare_smsr_change', 'prepare', NULL, 'smsr.prepare_smsr_change($1, ''1.3.6.1.4.1.99999.200.98'')'),
+	('prepare_smsr_change', 'prepare', NULL, 'smsr.prepare_smsr_change(ARRAY[$1], ''1.3.6.1.4.1.99999.200.98'')'),
+	('smsr_change', 'change', NULL, 'smsr.smsr_change($1, ''1.3.6.1.4.1.99999.200.98'')'),
+	('smsr_change', 'change', NULL, 'smsr.smsr_change(ARRAY[$1], ''1.3.6.1.4.1.99999.200.98'')'),
+	('handover_euicc', 'offer', NULL, 'smsr.handover_euicc($1, ''<Eis/>'')'),
+	('authenticate_smsr', 'handed', NULL, 'smsr.authenticate_smsr($1, ''\x7f2100'')'),
+	('create_additional_key_set', 'handed', NULL, 'smsr.create_additional_key_set($1, 3, 0, ''ECC-256'', 8, NULL, ''\x04'', ''\x00'')'),
+	('peer_answer', 'asked', NULL, 'smsr.peer_answer($1, 1)'),
+	('plan_handover', 'administrator', NULL, 'smsr.plan_handover(ARRAY[$1], ''1.2.3'')'),
+	('finalise_handover', 'administrator', NULL, 'smsr.finalise_handover($1)'),
+	('claim_peer_messages', 'gateway', NULL, 'smsr.claim_peer_messages(''carrier'', 1)'),
+	('receive_peer_message', 'gateway', NULL, 'smsr.receive_peer_message(''1.3.6.1.4.1.99999.200.98'', ''{}'')'),
 	('claim_sms', 'gateway', NULL, 'smsr.claim_sms(''gateway'', 1)'),
 	('sms_submitted', 'gateway', NULL, 'smsr.sms_submitted(''{32}'', ''{x}'')'),
 	('sms_refused', 'gateway', NULL, 'smsr.sms_refused(32, ''x'', true)'),
@@ -229,6 +241,20 @@ INSERT INTO rule VALUES
 	('eum', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
 	('own', 'eum smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
 	('own', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	-- the change of SM-SR, with one that nobody knows
+	('prepare', 'mno', '8.7 3.9', '8.7 3.9', '8.7 3.9', '8.7 3.9', '8.7 3.9'),
+	('prepare', 'eum smdp m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('prepare', 'administrator', '8.7 3.9', '8.7 3.9', '8.7 3.9', '8.7 3.9', '8.7 3.9'),
+	('change', 'mno', '8.7 3.9', '8.7 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('change', 'eum smdp m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('change', 'administrator', '8.7 3.9', '8.7 3.9', '8.7 3.9', '8.1.1 3.9', '8.7 3.9'),
+	-- a peer is answered; no eUICC here is being handed over to it
+	('offer', 'peer', '-', '-', '-', '-', '-'),
+	('offer', 'eum smdp mno m2m m2m_little m2m_none', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('handed', 'peer', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('handed', 'eum smdp mno m2m m2m_little m2m_none', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	-- whoever asked no question has no answer
+	('asked', 'eum smdp mno m2m m2m_little m2m_none peer', '-', '-', '-', '-', '-'),
 	-- it answers everybody, and each with what a call would be told
 	('whoever', 'eum smdp mno m2m m2m_little m2m_none peer administrator', '-', '-', '-', '-', '-');
 -- about no eUICC

@@ -343,14 +343,14 @@ test_security(void)
 	h.cntr = 9;
 	send_packet(&h, smsr_written(&c), 30);
 	is((uint64_t) sent_count, 3, "one bit wrong: silence");
-	is(card->cntr, 5, "one bit wrong: the counter stays");
+	is(card_cntr(card), 5, "one bit wrong: the counter stays");
 	h.spi1 = 0x1E;
 	h.cntr = 7;
 	send_packet(&h, smsr_written(&c), -1);
 	ok(open_por(3, 0x39) && por.status == SCP80_CNTR_HIGH, "counter mode \"next\": PoR 03");
 	h.cntr = 6;
 	send_packet(&h, smsr_written(&c), -1);
-	ok(open_por(4, 0x39) && por.status == 0 && card->cntr == 6, "counter mode \"next\": accepted");
+	ok(open_por(4, 0x39) && por.status == 0 && card_cntr(card) == 6, "counter mode \"next\": accepted");
 	cntr = 7;
 	h = header_of(0x16, 0x39);
 	h.tar[1] = 1;
@@ -366,12 +366,12 @@ test_security(void)
 	h.kic = h.kid = 0x32;
 	send_packet(&h, smsr_written(&c), -1);
 	is((uint64_t) sent_count, 8, "unknown key version: silence");
-	is(card->cntr, 6, "none of these moved the counter");
+	is(card_cntr(card), 6, "none of these moved the counter");
 
 	h = header_of(0x16, 0x00);
 	send_packet(&h, smsr_written(&c), -1);
 	is((uint64_t) sent_count, 8, "no PoR asked, none sent");
-	is(card->cntr, 7, "... but executed");
+	is(card_cntr(card), 7, "... but executed");
 	cntr = 8;
 	h = header_of(0x16, 0x3A);
 	send_packet(&h, smsr_written(&c), -1);
@@ -386,7 +386,7 @@ test_security(void)
 	h = header_of(0x16, 0x19);
 	send_packet(&h, smsr_written(&c), -1);
 	is((uint64_t) sent_count, 10, "PoR by delivery report: the SMSC keeps it");
-	card->cntr = SCP80_MAX_CNTR;
+	card_cntr(card) = SCP80_MAX_CNTR;
 	h = header_of(0x16, 0x39);
 	send_packet(&h, smsr_written(&c), -1);
 	ok(open_por(10, 0x39) && por.status == SCP80_CNTR_BLOCKED, "counter at its end: PoR 04");
@@ -400,7 +400,7 @@ test_security(void)
 	   por.status == SCP80_RC_CC_DS_FAILED, "--unsecured-errors: PoR 01 in clear");
 	fleet.faults.no_por = 1;
 	send_packet(&h, smsr_written(&c), -1);
-	ok(sent_count == 1 && card->cntr == 5, "fault no_por: executed, not answered");
+	ok(sent_count == 1 && card_cntr(card) == 5, "fault no_por: executed, not answered");
 }
 
 static void
@@ -472,7 +472,7 @@ test_scripts(void)
 	h.tar[2] = 0x12;
 	send_packet(&h, smsr_written(&c), -1);
 	ok(open_por(1, 0x39) && !por.secured && por.status == SCP80_TAR_UNKNOWN, "relayed to an ISD-P that is not there: PoR 09");
-	is(card->cntr, 1, "... and nothing is done");
+	is(card_cntr(card), 1, "... and nothing is done");
 	c.len = w.len = 0;
 
 	/* Eight profiles take more than one short message each way. */

@@ -110,7 +110,7 @@ test_smsc(void)
 	fleet_power(&fleet, card, true);
 	later(0.1);
 	is(card->packets, 2, "... and delivers the rest");
-	is(card->cntr, 5, "... the right one");
+	is(card_cntr(card), 5, "... the right one");
 
 	submit_to(1, 1, 0x11, 5, &w, "");
 	later(0.1);
@@ -183,7 +183,7 @@ faulty_run(uint64_t seed, int order)
 	{
 		Card	   *c = fleet_card(&fleet, i);
 
-		sum = sum * 31 + c->cntr;
+		sum = sum * 31 + card_cntr(c);
 		sum = sum * 31 + c->mo_count;
 		sum = sum * 31 + c->sequence;
 		sum = sum * 31 + c->log_count;
@@ -292,10 +292,10 @@ test_store(void)
 	log = card->log[1];
 	ok(store_save(&fleet, path, &why), "state saved");
 	begin();
-	is(card->cntr, 0, "a new fleet knows nothing of that");
+	is(card_cntr(card), 0, "a new fleet knows nothing of that");
 	ok(store_restore(&fleet, path, &why), "state restored");
 	cntr = 2;
-	ok(card->cntr == 2 && enabled_tar() == 0x11 && card_profile(card, 0x12)->memory == 1234 &&
+	ok(card_cntr(card) == 2 && enabled_tar() == 0x11 && card_profile(card, 0x12)->memory == 1234 &&
 	   card->sequence == 1 && card->log_count == 2 && memcmp(&card->log[1].cntr, &log.cntr, 8) == 0,
 	   "... counter, profiles, sequence, log");
 	is(card->phase, PHASE_CONFIRM, "... and what it was in the middle of");
@@ -308,9 +308,9 @@ test_store(void)
 	fseek(file, -5, SEEK_CUR);
 	fputs("xx", file);
 	fclose(file);
-	card->cntr = 99;
+	card_cntr(card) = 99;
 	ok(!store_restore(&fleet, path, &why), "a damaged file is refused");
-	is(card->cntr, 99, "... and changes nothing");
+	is(card_cntr(card), 99, "... and changes nothing");
 	text_free(&why);
 	unlink(path);
 }

@@ -103,7 +103,7 @@ later(double seconds)
 Scp80Keys
 keys_of(const Card *c)
 {
-	return (Scp80Keys) {smsr_bytes(c->keys[0], KEY_LEN), smsr_bytes(c->keys[1], KEY_LEN)};
+	return (Scp80Keys) {smsr_bytes(c->sets[0].keys[0], KEY_LEN), smsr_bytes(c->sets[0].keys[1], KEY_LEN)};
 }
 
 void
