@@ -313,7 +313,8 @@ CREATE FUNCTION smsr.handover_event(p_eid smsr.eid, p_side text, p_event text, p
 					IF NOT FOUND THEN
 						UPDATE smsr.handover x SET offer_id = smsr.ask_peer(p_eid, h.peer_id, 'handover_euicc', jsonb_build_object(
 								'eis', smsr.eis_to_hand_over(p_eid),
-								'validity', greatest(1, extract(epoch FROM h.expires_at - now()))::bigint))
+								-- of one that is uncertain the time is over, and the question is not
+								'validity', greatest(1, extract(epoch FROM least(h.expires_at, now() + smsr.validity(NULL)) - now()))::bigint))
 							WHERE x.eid = p_eid;
 					END IF;
 					PERFORM smsr.ring_peers();
