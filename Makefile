@@ -93,6 +93,7 @@ $(EXTENSION)--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql)) smsr.con
 -include test/fuzz/fuzz.mk
 -include test/euicc/euicc.mk
 -include test/pkcs11/pkcs11.mk
+-include test/leak/leak.mk
 
 .PHONY: test chaos bench demo checkver ack typedefs no-tap-as-root
 

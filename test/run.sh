@@ -155,7 +155,7 @@ isolation_failed() { head -n 60 "$logs/isolation/regression.diffs" 2>/dev/null; 
 suite_tap() {
 	counting=tap
 	[[ -n ${pgbin:-} ]] || stage_server || return
-	smsr_build build/smsr-gateway build/smsr-fleet build/pkcs11-gcm || return
+	smsr_build build/smsr-gateway build/smsr-fleet build/pkcs11-gcm build/leak-hunt || return
 	local pgxs
 	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
 	# initdb refuses to be root, and the tree may be where postgres cannot look.

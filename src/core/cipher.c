@@ -63,6 +63,23 @@ ciphers_close(Ciphers *ciphers)
 	memset(ciphers, 0, sizeof(*ciphers));
 }
 
+void
+ciphers_forget(Ciphers *ciphers)
+{
+	static const uint8_t zero[EVP_MAX_KEY_LENGTH] = {0};
+	EVP_CIPHER_CTX *const contexts[] = {
+		ciphers->des_cbc, ciphers->des_ecb,
+		ciphers->aes_cbc[0], ciphers->aes_cbc[1], ciphers->aes_cbc[2]
+	};
+
+	if (!ciphers->keyed)
+		return;
+	/* a schedule of zeros takes every octet of the one before */
+	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++)
+		(void) EVP_CipherInit_ex2(contexts[i], NULL, zero, zero, 1, NULL);
+	ciphers->keyed = false;
+}
+
 size_t
 cipher_block(CipherAlgorithm algorithm)
 {
@@ -101,6 +118,7 @@ keyed(Ciphers *ciphers, CipherAlgorithm algorithm, SmsrBytes key, bool encipher)
 	EVP_CIPHER_CTX *ctx;
 	int			ok;
 
+	ciphers->keyed = true;
 	if (algorithm == CIPHER_AES)
 	{
 		ctx = ciphers->aes_cbc[key.len / 8 - 2];

@@ -28,11 +28,18 @@ typedef struct Ciphers
 	EVP_CIPHER_CTX *des_cbc;
 	EVP_CIPHER_CTX *des_ecb;
 	EVP_CIPHER_CTX *aes_cbc[3]; /* 128, 192, 256 */
+	bool		keyed;			/* whether one of them may have a key */
 } Ciphers;
 
 /* The only allocation; false if libcrypto lacks one of them. */
 extern bool ciphers_open(Ciphers *ciphers);
 extern void ciphers_close(Ciphers *ciphers);
+
+/*
+ * Leave no key in the contexts, whose memory is libcrypto's.  It costs as much
+ * as some packets, so it is for the end of a batch.
+ */
+extern void ciphers_forget(Ciphers *ciphers);
 
 /* 8 or 16; 0 for CIPHER_NONE */
 extern size_t cipher_block(CipherAlgorithm algorithm);

@@ -80,6 +80,12 @@ scp80_free(Scp80 *scp80)
 	OPENSSL_free(scp80);
 }
 
+void
+scp80_forget(Scp80 *scp80)
+{
+	ciphers_forget(&scp80->ciphers);
+}
+
 /* Octets that CHL or RHL counts, without the check field. */
 static size_t
 header_len(PacketKind kind)

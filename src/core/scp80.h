@@ -111,6 +111,9 @@ typedef struct Scp80 Scp80;
 extern Scp80 *scp80_new(void);
 extern void scp80_free(Scp80 *scp80);
 
+/* Leave no key in the contexts: for the end of a batch of packets. */
+extern void scp80_forget(Scp80 *scp80);
+
 /*
  * Build a command packet.  out needs data.len + SCP80_OVERHEAD octets.  Errors
  * name the field of the header, of the keys or of the data; their offset is 0

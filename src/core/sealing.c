@@ -84,6 +84,15 @@ sealing_set_key(Sealing *s, uint32_t sek_id, const uint8_t key[SEALING_KEY_LEN],
 	return true;
 }
 
+void
+sealing_forget(Sealing *s)
+{
+	s->sek_id = 0;
+	/* these cleanse their key schedules */
+	EVP_CIPHER_CTX_reset(s->seal);
+	EVP_CIPHER_CTX_reset(s->open);
+}
+
 uint32_t
 sealing_key_id(const Sealing *s)
 {
@@ -461,6 +470,19 @@ pkcs7_unpadded_len(const uint8_t *data, size_t len)
 	return len - pad;
 }
 
+/*
+ * RFC 3394 goes through the key in halves of a block that libcrypto leaves on its
+ * stack: take the frames that were below the caller's.
+ */
+__attribute__((noinline))
+static void
+cleanse_stack(void)
+{
+	uint8_t		frames[4096];
+
+	OPENSSL_cleanse(frames, sizeof(frames));
+}
+
 static bool
 wrap(WrapMode mode, SmsrBytes kek, bool encrypt, SmsrBytes in, SmsrWriter *out, SmsrError *error)
 {
@@ -504,6 +526,7 @@ wrap(WrapMode mode, SmsrBytes kek, bool encrypt, SmsrBytes in, SmsrWriter *out, 
 	if (ok)
 		put_bytes(out, result, result_len);
 	OPENSSL_cleanse(result, sizeof(result));
+	cleanse_stack();
 	if (ok && out->overflow)
 		return smsr_fail(error, SMSR_TOO_LONG, "key", 0, "room for it");
 	if (ok)

@@ -39,6 +39,9 @@ extern void sealing_free(Sealing *s);
 
 /* The storage key (SEK) that the following calls use; id is kept in each blob. */
 extern bool sealing_set_key(Sealing *s, uint32_t sek_id, const uint8_t key[SEALING_KEY_LEN], SmsrError *error);
+
+/* Leave no key in the contexts, whose memory is libcrypto's; sealing_set_key() goes on. */
+extern void sealing_forget(Sealing *s);
 extern uint32_t sealing_key_id(const Sealing *s);	/* 0 if none is set */
 
 /*

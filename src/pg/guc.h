@@ -38,5 +38,6 @@ extern uint8 smsr_spi1;			/* the same as octets */
 extern uint8 smsr_spi2;
 extern int	smsr_delete_enabled;	/* SmsrDeleteEnabled */
 extern int	smsr_eum_signature; /* SmsrEumSignature */
+extern bool smsr_core_files;
 
 #endif							/* SMSR_GUC_H */

@@ -2,9 +2,9 @@
  * keystore.c
  *		Card keys, sealed at rest and opened for as long as a call takes.
  *
- * Storage keys are unwrapped when a blob first names one; what stays is the key
- * schedule in libcrypto's context.  After that a blob costs one pass of GCM and
- * no look at a table, a file or a token.
+ * Storage keys are unwrapped when a blob first names one, and stay in locked
+ * memory.  After that a blob costs one pass of GCM and no look at a table, a file
+ * or a token; the key schedule, which is libcrypto's, lives for a transaction.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@
 typedef struct StorageKey
 {
 	uint32		id;				/* 0: the slot is free */
-	Sealing    *sealing;
+	Sealing    *sealing;		/* has the key within a transaction only */
 } StorageKey;
 
 /* Two while one is being retired; more only after several rotations. */
@@ -86,8 +86,11 @@ drop_stale_keys(void)
 		return;
 	for (int i = 0; i < (int) lengthof(cache); i++)
 	{
-		sealing_free(cache[i].sealing);
-		cache[i] = (StorageKey) {0};
+		if (cache[i].id == 0)
+			continue;
+		sealing_forget(cache[i].sealing);
+		OPENSSL_cleanse(secure_kept_storage_key(i), SEALING_KEY_LEN);
+		cache[i].id = 0;
 	}
 	active_id = 0;
 	cache_stale = false;
@@ -245,12 +248,29 @@ cached_storage_key(uint32 id)
 	return NULL;
 }
 
+/* The end of a transaction: what is in locked memory is enough to go on. */
+static void
+forget_schedules(void)
+{
+	for (int i = 0; i < (int) lengthof(cache); i++)
+	{
+		if (cache[i].sealing != NULL && sealing_key_id(cache[i].sealing) != 0)
+			sealing_forget(cache[i].sealing);
+	}
+}
+
 static Sealing *
 cached_sealing(uint32 id)
 {
 	StorageKey *slot = cached_storage_key(id);
+	SmsrError	error;
 
-	return slot != NULL ? slot->sealing : NULL;
+	if (slot == NULL)
+		return NULL;
+	if (sealing_key_id(slot->sealing) != id &&
+		!sealing_set_key(slot->sealing, id, secure_kept_storage_key(slot - cache), &error))
+		smsr_report_crypto("storage key");
+	return slot->sealing;
 }
 
 /* Where a key may go: a free place, or another key's if it must. */
@@ -270,13 +290,17 @@ place_for_storage_key(bool must)
 static void
 cache_storage_key(StorageKey *slot, uint32 id, const uint8 *key)
 {
-	SmsrError	error;
+	static bool registered;
 
-	slot->id = 0;
+	if (!registered)
+		secure_at_end(forget_schedules);
+	registered = true;
 	if (slot->sealing == NULL)
 		slot->sealing = sealing_new();
-	if (slot->sealing == NULL || !sealing_set_key(slot->sealing, id, key, &error))
+	if (slot->sealing == NULL)
 		smsr_report_crypto("storage key");
+	sealing_forget(slot->sealing);
+	memcpy(secure_kept_storage_key(slot - cache), key, SEALING_KEY_LEN);
 	slot->id = id;
 }
 

@@ -109,7 +109,7 @@ static const LoggingSetting settings[] = {
 	{"debug_print_plan", is_on, true,
 	"Turn it off: it logs the literals of statements."},
 	{"auto_explain.log_min_duration", is_threshold, true,
-	"Set it to -1: it logs statements with their literals, and from PostgreSQL 16 on their parameters."},
+	"Set it to -1: it logs statements with their literals, and in plans parameters, too."},
 	{"pg_stat_statements.track", is_tracking, false,
 	"Import with parameters, or with COPY: PostgreSQL 15 keeps the literals of CALL, SET and the like."},
 };

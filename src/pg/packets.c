@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pg/report.h"
+#include "pg/secure.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -219,15 +220,24 @@ row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 /* ---- secured packets ---- */
 
 /* Fetching contexts of libcrypto takes as long as building a packet. */
+static Scp80 *scp80;
+
+static void
+forget_keys(void)
+{
+	scp80_forget(scp80);
+}
+
 static Scp80 *
 get_scp80(void)
 {
-	static Scp80 *scp80 = NULL;
-
 	if (scp80 == NULL)
+	{
 		scp80 = scp80_new();
-	if (scp80 == NULL)
-		smsr_report_crypto("its contexts");
+		if (scp80 == NULL)
+			smsr_report_crypto("its contexts");
+		secure_at_end(forget_keys);
+	}
 	return scp80;
 }
 

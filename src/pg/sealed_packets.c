@@ -12,6 +12,7 @@
 #include "funcapi.h"
 #include "pg/keystore.h"
 #include "pg/report.h"
+#include "pg/secure.h"
 #include "pg/types.h"
 #include "utils/builtins.h"
 
@@ -31,15 +32,24 @@ PG_FUNCTION_INFO_V1(smsr_unseal_command);
 PG_FUNCTION_INFO_V1(smsr_peek_command);
 PG_FUNCTION_INFO_V1(smsr_sms_header);
 
+static Scp80 *scp80;
+
+static void
+forget_keys(void)
+{
+	scp80_forget(scp80);
+}
+
 static Scp80 *
 contexts(void)
 {
-	static Scp80 *scp80;
-
 	if (scp80 == NULL)
+	{
 		scp80 = scp80_new();
-	if (scp80 == NULL)
-		smsr_report_crypto("ciphers of TS 102 225");
+		if (scp80 == NULL)
+			smsr_report_crypto("ciphers of TS 102 225");
+		secure_at_end(forget_keys);
+	}
 	return scp80;
 }
 

@@ -15,6 +15,10 @@
  * One page, locked where the system allows it, that no core file shows and no
  * child inherits.  Members are valid until secure_wipe(), which the end of
  * every (sub)transaction calls too, so that an error leaves nothing behind.
+ *
+ * libcrypto computes with keys in memory of its own, on the heap: whoever keeps
+ * a context there gives secure_at_end() a function that takes the key out of it
+ * when the transaction ends, so that an idle backend has none outside this page.
  */
 typedef struct SecureMemory
 {
@@ -30,5 +34,14 @@ typedef struct SecureMemory
 
 extern SecureMemory *secure_memory(void);
 extern void secure_wipe(void);
+
+/* Storage keys, for as long as the backend lives: in the same page, not wiped. */
+extern uint8 *secure_kept_storage_key(int i);
+
+/* What the end of every transaction calls, committed or not; it must not fail. */
+extern void secure_at_end(void (*forget) (void));
+
+/* Whether this backend may have a core file, from now on: smsr.core_files */
+extern void secure_allow_core_files(bool allow);
 
 #endif							/* SMSR_SECURE_H */

@@ -11,6 +11,7 @@
 #include "pg/guc.h"
 #include "pg/kek.h"
 #include "pg/plans.h"
+#include "pg/secure.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -118,6 +119,18 @@ static const struct config_enum_entry eum_signature_options[] = {
 	{"unchecked", SMSR_EUM_SIGNATURE_UNCHECKED, false},
 	{NULL, 0, false}
 };
+
+/*
+ * smsr.core_files: whether a backend that has used a key may have a core file.
+ * While it does so, key schedules are in memory that a core file would show.
+ */
+bool		smsr_core_files = false;
+
+static void
+assign_core_files(bool newval, void *extra)
+{
+	secure_allow_core_files(newval);
+}
 
 static int
 hex_digit(char c)
@@ -283,6 +296,12 @@ _PG_init(void)
 							 &smsr_eum_signature, SMSR_EUM_SIGNATURE_REQUIRE,
 							 eum_signature_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("smsr.core_files",
+							 "Whether a backend that has used a key may leave a core file.",
+							 "In the middle of a transaction it would show keys; this is for debugging.",
+							 &smsr_core_files, false,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE, NULL, assign_core_files, NULL);
 
 	MarkGUCPrefixReserved("smsr");
 	smsr_guard_plans_init();

@@ -667,6 +667,9 @@ TEST_SUITE(scp80)
 	test_forgeries();
 	test_field();
 	test_round_trips();
+	/* the contexts go on when they have been made to forget their keys */
+	scp80_forget(scp80);
+	test_example();
 	scp80_free(scp80);
 	scp80_free(NULL);
 }

@@ -94,6 +94,18 @@ TEST_SUITE(sealing)
 	plain = writer(KEYSET_MAX_LEN);
 	succeeds(sealing_open(s, &place, sealed, &plain, &error), &error, "open after all those failures");
 
+	sealing_forget(s);
+	ok(sealing_key_id(s) == 0, "no key is set after it was forgotten");
+	again = writer(200);
+	fails(sealing_seal(s, &place, octets(NONCE), secret, &again, &error), &error,
+		  SMSR_BAD_VALUE, "storage key", 0, "no seal with a key that was forgotten");
+	fails(sealing_open(s, &place, sealed, &plain, &error), &error,
+		  SMSR_BAD_VALUE, "storage key id", 1, "nor is anything opened");
+	sealing_forget(s);
+	succeeds(sealing_set_key(s, 0x01020304, octets(KEY), &error), &error, "it is set again");
+	plain = writer(KEYSET_MAX_LEN);
+	succeeds(sealing_open(s, &place, sealed, &plain, &error), &error, "and opens as before");
+
 	plain = writer(KEYSET_MAX_LEN);
 	succeeds(sealing_set_key(s, 5, octets(KEY), &error), &error, "the same key by another id");
 	fails(sealing_open(s, &place, sealed, &plain, &error), &error,

@@ -23,6 +23,7 @@ sub new
 		name => $name,
 		cards => $option{cards} // 20,
 		fleet_options => $option{fleet} // [],
+		seed => $option{seed} // 1,
 		dir => File::Temp::tempdir("smsr-$name.XXXXXX", TMPDIR => 1, CLEANUP => 1),
 	}, $class;
 
@@ -36,6 +37,7 @@ fsync = on
 smsr.kek_file = '$self->{dir}/kek'
 smsr.retry_initial = '1s'
 smsr.retry_max = '4s'
+@{[$option{conf} // '']}
 CONF
 	$node->start;
 	my $ci = qx("$root/build/smsr-fleet" ci);
@@ -56,7 +58,7 @@ SELECT smsr.grant_gateway('test_gateway');
 SQL
 
 	my $eis = "$self->{dir}/eis.copy";
-	system("$root/build/smsr-fleet", 'eis', '--cards', $self->{cards}, '--format', 'copy',
+	system("$root/build/smsr-fleet", 'eis', '--cards', $self->{cards}, '--seed', $self->{seed}, '--format', 'copy',
 		'--wrap', 'aes-kw', '--transport-key-file', "$self->{dir}/transport.key", '--output', $eis) == 0
 		or die 'smsr-fleet eis failed';
 	$node->safe_psql('postgres', "COPY smsr.eis_inbox (document) FROM '$eis'; SELECT smsr.register_inbox()");
@@ -109,7 +111,7 @@ sub start_fleet
 	my ($self) = @_;
 	my $port_file = "$self->{dir}/fleet.port";
 	unlink $port_file;
-	$self->spawn('fleet', "$root/build/smsr-fleet", 'run', '--cards', $self->{cards},
+	$self->spawn('fleet', "$root/build/smsr-fleet", 'run', '--cards', $self->{cards}, '--seed', $self->{seed},
 		'--smsc', '0:smsc:secret', '--control', "$self->{dir}/fleet.sock", '--port-file', $port_file,
 		'--auto-personalize', '--refresh', '0.05', @{ $self->{fleet_options} });
 	for (1 .. 200) { last if -e $port_file; sleep 0.05; }
