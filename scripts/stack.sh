@@ -9,6 +9,7 @@
 #   stack_gateway
 #   stack_gateway_stop [signal]
 #   stack_cards                      the cards' truth into table cards
+#   stack_card_keys                  their key sets into table card_keys
 #   $stack_differences               a query: what cards and database disagree on
 
 # shellcheck source=scripts/cluster.sh
@@ -133,6 +134,18 @@ stack_cards() {
 		CREATE TABLE cards (eid smsr.eid, isdp_aid smsr.aid, iccid smsr.iccid, state text,
 			fallback_attribute boolean, msisdn text, counter bigint);
 		\copy cards from '$work/cards.tsv'
+	SQL
+}
+
+# Their key sets, into table card_keys: by check values, the keys stay outside.
+stack_card_keys() {
+	fleet_ctl keys | grep -v '^ok$' >"$work/card_keys.tsv"
+	cut -f 1-4 "$work/card_keys.tsv" | tr 'A-F' 'a-f' >"$work/card_check_values.tsv"
+	psql -Xq -v ON_ERROR_STOP=1 <<-SQL
+		SET client_min_messages = warning;
+		DROP TABLE IF EXISTS card_keys;
+		CREATE TABLE card_keys (eid smsr.eid, kvn int, counter bigint, check_values text);
+		\copy card_keys from '$work/card_check_values.tsv'
 	SQL
 }
 

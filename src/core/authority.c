@@ -77,6 +77,7 @@ static const unsigned rules[AUTHORITY_FUNCTIONS][PARTY_OWN - PARTY_EUM] = {
 	/* only who runs this SM-SR */
 	[MAY_MASTER_DELETE] =					 {NO,		NO,			NO,			NO,			NO},
 	[MAY_UPDATE_SMSR_ADDRESSING] =			 {NO,		NO,			NO,			NO,			NO},
+	[MAY_ROTATE_KEYS] =						 {NO,		NO,			NO,			NO,			NO},
 
 	/*
 	 * The change of SM-SR.  Of an eUICC that is to come nothing is known here yet:
@@ -206,7 +207,7 @@ static const char *const function_names[AUTHORITY_FUNCTIONS] = {
 	"enable_profile", "disable_profile", "delete_profile",
 	"set_fallback_attribute", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_policy_rules",
-	"update_subscription_address", "master_delete", "update_smsr_addressing",
+	"update_subscription_address", "master_delete", "update_smsr_addressing", "rotate_keys",
 	"set_plma", "get_plma", "set_onc", "get_onc",
 	"prepare_smsr_change", "smsr_change", "handover_euicc", "authenticate_smsr",
 	"create_additional_key_set", "fetch_notices", "ack_notices"

@@ -45,6 +45,7 @@ typedef enum AuthorityFunction
 	MAY_UPDATE_SUBSCRIPTION_ADDRESS,
 	MAY_MASTER_DELETE,
 	MAY_UPDATE_SMSR_ADDRESSING,
+	MAY_ROTATE_KEYS,
 	MAY_SET_PLMA,
 	MAY_GET_PLMA,
 	MAY_SET_ONC,
@@ -58,7 +59,7 @@ typedef enum AuthorityFunction
 	MAY_ACK_NOTICES
 } AuthorityFunction;
 
-#define AUTHORITY_FUNCTIONS	30
+#define AUTHORITY_FUNCTIONS	31
 
 typedef struct AuthorityFacts
 {

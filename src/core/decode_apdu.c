@@ -117,6 +117,9 @@ function_name(Es5Kind kind)
 			return "SetEmergencyProfileAttribute";
 		case ES5_UNSET_EMERGENCY_ATTRIBUTE:
 			return "UnsetEmergencyProfileAttribute";
+		/* GlobalPlatform's own */
+		case ES5_GET_KEY_INFO:
+		case ES5_PUT_KEY:
 		case ES5_UNKNOWN:
 			break;
 	}

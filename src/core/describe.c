@@ -67,6 +67,10 @@ command_name(Es5Kind kind)
 			return "UpdateSMSRAddressingParameters";
 		case ES5_CONFIRM_NOTIFICATION:
 			return "HandleNotificationConfirmation";
+		case ES5_GET_KEY_INFO:
+			return "GET DATA key information";
+		case ES5_PUT_KEY:
+			return "PUT KEY";
 		case ES5_UNKNOWN:
 			break;
 	}
@@ -104,6 +108,13 @@ describe_command(SmsrBytes apdu, SmsrWriter *out)
 		return;
 	}
 	say(out, "%s", command_name(command.kind));
+	/* of the keys themselves nothing, enciphered though they are */
+	if (command.kind == ES5_PUT_KEY && command.data.len > 0)
+	{
+		say(out, " version %02X", command.data.data[0]);
+		if ((apdu.data[2] & 0x7F) != 0)
+			say(out, " instead of %02X", apdu.data[2] & 0x7F);
+	}
 	describe_aid(&command.aid, out);
 	if (command.kind == ES5_CONFIRM_NOTIFICATION)
 		say(out, " sequence %u", command.sequence);

@@ -10,6 +10,7 @@
 #define INS_GET_DATA	0xCA
 #define INS_GET_STATUS	0xF2
 #define INS_INSTALL		0xE6
+#define INS_PUT_KEY		0xD8
 #define INS_STORE_DATA	0xE2
 
 /* GlobalPlatform Card Specification: for install and make selectable */
@@ -50,6 +51,8 @@
 #define TAG_FREE_NVM			0x82
 #define TAG_FREE_RAM			0x83
 #define TAG_DELETED				0x80
+#define TAG_KEY_INFO			0xE0
+#define TAG_KEY_INFO_KEY		0xC0
 
 /* Privileges of an ISD-P: security domain, trusted path, authorised management */
 static const uint8_t isdp_privileges[] = {0x80, 0xC0, 0x00};
@@ -255,6 +258,13 @@ void
 es5_write_get_resources(SmsrWriter *w)
 {
 	put_header(w, INS_GET_DATA, TAG_RESOURCES >> 8, TAG_RESOURCES & 0xFF);
+	put_u8(w, 0x00);
+}
+
+void
+es5_write_get_key_info(SmsrWriter *w)
+{
+	put_header(w, INS_GET_DATA, 0x00, TAG_KEY_INFO);
 	put_u8(w, 0x00);
 }
 
@@ -533,6 +543,7 @@ apdu_is_secured(uint8_t cla)
 bool
 es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 {
+	Es5Kind		kind;
 	uint8_t		p1;
 	uint8_t		p2;
 
@@ -572,11 +583,20 @@ es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 			return read_data(apdu, &command->data, error) &&
 				read_get_status(apdu, command, error);
 		case INS_GET_DATA:
-			if (p1 != TAG_RESOURCES >> 8 || p2 != (TAG_RESOURCES & 0xFF))
+			if (p1 == TAG_RESOURCES >> 8 && p2 == (TAG_RESOURCES & 0xFF))
+				kind = ES5_GET_RESOURCES;
+			else if (p1 == 0x00 && p2 == TAG_KEY_INFO)
+				kind = ES5_GET_KEY_INFO;
+			else
 				return true;
 			if (!read_data(apdu, &command->data, error))
 				return false;
-			command->kind = ES5_GET_RESOURCES;
+			command->kind = kind;
+			return true;
+		case INS_PUT_KEY:
+			if (!read_data(apdu, &command->data, error))
+				return false;
+			command->kind = ES5_PUT_KEY;
 			return true;
 		default:
 			return true;
@@ -724,6 +744,64 @@ es5_write_resources(SmsrWriter *w, const Es5Resources *resources)
 	put_u32(w, resources->free_nvm);
 	put_tlv_header(w, TAG_FREE_RAM, 4);
 	put_u32(w, resources->free_ram);
+}
+
+bool
+es5_key_info_reader(SmsrBytes data, TlvReader *r, SmsrError *error)
+{
+	SmsrTlv		template;
+
+	*r = tlv_reader(data);
+	if (!read_tag(r, TAG_KEY_INFO, "key information", &template, "tag E0", error) ||
+		!at_end(r, "key information", error))
+		return false;
+	*r = inside(data, template.value);
+	return true;
+}
+
+/*
+ * Identifier, version, and type and length of each component.  A type of FF
+ * begins the longer form: two octets of type or length each.
+ */
+bool
+es5_next_key_info(TlvReader *r, Es5KeyInfo *key, SmsrError *error)
+{
+	SmsrTlv		tlv;
+	const uint8_t *v;
+
+	*key = (Es5KeyInfo) {0};
+	if (tlv_at_end(r))
+		return smsr_fail(error, SMSR_OK, NULL, r->pos, NULL);
+	if (!read_tag(r, TAG_KEY_INFO_KEY, "key", &tlv, "tag C0", error))
+		return false;
+	v = tlv.value.data;
+	if (tlv.value.len < 4 || (v[2] == 0xFF && tlv.value.len < 6))
+		return smsr_fail(error, SMSR_TRUNCATED, "key", tlv.offset, "identifier, version, type and length");
+	key->id = v[0];
+	key->kvn = v[1];
+	if (v[2] != 0xFF)
+	{
+		key->type = v[2];
+		key->length = v[3];
+	}
+	else
+	{
+		key->type = v[3];
+		key->length = v[4] == 0 ? v[5] : 0;
+	}
+	return true;
+}
+
+void
+es5_write_key_info(SmsrWriter *w, const Es5KeyInfo *keys, size_t count)
+{
+	put_tlv_header(w, TAG_KEY_INFO, 6 * count);
+	for (size_t i = 0; i < count; i++)
+	{
+		const uint8_t value[] = {keys[i].id, keys[i].kvn, keys[i].type, keys[i].length};
+
+		put_tlv(w, TAG_KEY_INFO_KEY, value, sizeof(value));
+	}
 }
 
 bool

@@ -27,7 +27,9 @@ typedef enum Es5Kind
 	ES5_UPDATE_ADDRESSING,		/* 4.1.1.10 */
 	ES5_CONFIRM_NOTIFICATION,	/* 4.1.1.12 */
 	ES5_SET_EMERGENCY_ATTRIBUTE,
-	ES5_UNSET_EMERGENCY_ATTRIBUTE
+	ES5_UNSET_EMERGENCY_ATTRIBUTE,
+	ES5_GET_KEY_INFO,			/* GlobalPlatform GET DATA 00E0 */
+	ES5_PUT_KEY					/* GlobalPlatform 11.8 */
 } Es5Kind;
 
 /* DGIs of STORE DATA to ISD-R and ISD-P */
@@ -53,6 +55,8 @@ typedef enum Es5Kind
 #define SW_NOT_FOUND			0x6A82
 #define SW_NO_MEMORY			0x6A84
 #define SW_REFERENCE_NOT_FOUND	0x6A88
+#define SW_ALGORITHM			0x9484	/* of PUT KEY: not supported */
+#define SW_CHECK_VALUE			0x9485	/* of PUT KEY: a key's is wrong */
 
 /* 9000, 61xx and 9Fxx: done, perhaps with data to fetch */
 extern bool sw_is_success(uint16_t sw);
@@ -70,6 +74,7 @@ extern void es5_write_confirm(SmsrWriter *w, uint16_t sequence);
 /* isdp NULL asks for all of them */
 extern void es5_write_get_status(SmsrWriter *w, const SmsrAid *isdp);
 extern void es5_write_get_resources(SmsrWriter *w);
+extern void es5_write_get_key_info(SmsrWriter *w);
 /* address: as address_write() codes it */
 extern void es5_write_addressing_sms(SmsrWriter *w, SmsrBytes address);
 
@@ -170,6 +175,22 @@ typedef struct Es5Resources
 
 extern bool es5_read_resources(SmsrBytes data, Es5Resources *resources, SmsrError *error);
 extern void es5_write_resources(SmsrWriter *w, const Es5Resources *resources);
+
+/*
+ * What the security domain says of its keys (GlobalPlatform Card Specification,
+ * key information template 00E0), one key at a time.  Ends like es5_next_isdp().
+ */
+typedef struct Es5KeyInfo
+{
+	uint8_t		id;
+	uint8_t		kvn;
+	uint8_t		type;			/* of the first component */
+	uint8_t		length;			/* of it, in octets; 0 where the card says more than 255 */
+} Es5KeyInfo;
+
+extern bool es5_key_info_reader(SmsrBytes data, TlvReader *r, SmsrError *error);
+extern bool es5_next_key_info(TlvReader *r, Es5KeyInfo *key, SmsrError *error);
+extern void es5_write_key_info(SmsrWriter *w, const Es5KeyInfo *keys, size_t count);
 
 /*
  * AIDs that the card deleted because of POL1, from the answer to a notification

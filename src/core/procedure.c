@@ -40,6 +40,7 @@
 #define SET_WARNED	0x02
 #define SET_DOUBT	0x04		/* the step that is left is what is in doubt */
 #define END_DOUBT	0x08		/* back to the step that was in doubt */
+#define DOUBT_KEYS	0x10		/* PUT KEY is what is in doubt */
 
 typedef bool (*Condition) (const Operation *op, const ProcedureEvent *ev);
 
@@ -369,11 +370,134 @@ never_sent(const Operation *op, const ProcedureEvent *ev)
 	return ev->attempts == 0;
 }
 
+/* ---- conditions of a new key set ---- */
+
+static bool
+keys_to_prove(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->keys_pending && ev->keys_mute;
+}
+
+static bool
+keys_to_ask(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->keys_pending && !ev->keys_replace;
+}
+
+/*
+ * What takes the place of a set that is out of use may be put twice: the card
+ * has the same keys under the same number afterwards.  No question would tell
+ * more, since it names a set of that number before and after.
+ */
+static bool
+put_again_low_first(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->keys_replace && por_low_first(op, ev);
+}
+
+static bool
+put_again_low(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->keys_replace && por_low_again(op, ev);
+}
+
+static bool
+put_again_later(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->keys_replace && por_low(op, ev);
+}
+
+/* where no question tells more, or none was answered: only a proof will */
+static bool
+put_untold(const Operation *op, const ProcedureEvent *ev)
+{
+	return sw_none(op, ev) && (ev->keys_replace || op->doubt != STEP_NONE);
+}
+
+/* an earlier copy may have been taken, though this one was not */
+static bool
+put_error_again(const Operation *op, const ProcedureEvent *ev)
+{
+	return !ev->keys_replace && op->doubt == STEP_NONE && ev->attempts > 1 && por_error(op, ev);
+}
+
+static bool
+put_error_in_doubt(const Operation *op, const ProcedureEvent *ev)
+{
+	return op->doubt != STEP_NONE && por_error(op, ev);
+}
+
+static bool
+keys_match(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return sw_is_success(ev->sw) && ev->keys_match;
+}
+
+static bool
+keys_differ(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return sw_is_success(ev->sw) && ev->keys_differ;
+}
+
+static bool
+put_in_doubt(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) ev;
+	return op->doubt != STEP_NONE;
+}
+
+static bool
+nothing_to_replace(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->keys_replace && sw_gone(op, ev);
+}
+
+/* a refusal that has nothing to do with the number */
+static bool
+keys_refused(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->keys_replace || ev->sw == SW_ALGORITHM || ev->sw == SW_CHECK_VALUE ||
+		ev->sw == SW_MEMORY_FAILURE;
+}
+
+static bool
+keys_there(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->keys_told && ev->keys_there;
+}
+
+/* the card had the command and said nothing to it, or it was put in the dark */
+static bool
+keys_not_stored(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->keys_told && op->doubt != STEP_NONE;
+}
+
+static bool
+keys_told(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->keys_told;
+}
+
+static bool
+never_put(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->attempts == 0 && op->doubt == STEP_NONE;
+}
+
 /* ---- rows ---- */
 
 #define DROP	EFFECT_DROP_PACKET
 #define END		EFFECT_FINISH
 #define CARD_SAID	(ANY_FUNCTION & ~F(PROC_CONFIRM_NOTIFICATION))
+#define ROTATE	F(PROC_ROTATE_KEYS)
 
 #define GO(function, step) \
 	{F(function), ANY_STEP, G(STAGE_WAITING), EVENT_START, always, step, STAGE_SENDING, \
@@ -396,8 +520,20 @@ static const Row rows[] = {
 	GO(PROC_AUTHENTICATE_SMSR, STEP_AUTHENTICATE),
 	GO(PROC_CREATE_KEY_SET, STEP_ESTABLISH),
 	GO(PROC_FINALISE_HANDOVER, STEP_FINALISE),
+	/* what an earlier rotation left open comes first */
+	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, keys_to_prove,
+		STEP_PROVE, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
+	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, keys_to_ask,
+		STEP_KEY_INFO, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
+	GO(PROC_ROTATE_KEYS, STEP_PUT_KEY),
 	GO(PROC_AUDIT_EIS, STEP_AUDIT),
 	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
+
+	/* whoever answers authentically under the new keys has them, whatever it says */
+	{ROTATE, S(STEP_PROVE), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_ADOPT_KEYS | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{ROTATE, ANY_STEP, RUNNING, EVENT_PROVEN, always,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_ADOPT_KEYS | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
 	/* an answer that is none yet */
 	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR, por_unfinished,
@@ -436,6 +572,98 @@ static const Row rows[] = {
 	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card may have had the command before: outcome unknown, asking"},
+
+	/*
+	 * PUT KEY.  The old set stays active until the new one is proven, and the new
+	 * one is kept until it is certain that the card does not have it: whatever is
+	 * lost on the way, one that both know is there.
+	 */
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_again_low_first,
+		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is ahead of ours"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_again_low,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the answer was lost: put again"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_again_later,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is ahead of ours"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_low,
+		STEP_KEY_INFO, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card may have had the keys before: outcome unknown, asking"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_error_again,
+		STEP_KEY_INFO, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card may have had the keys before: outcome unknown, asking"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_error_in_doubt,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the packet; both key sets are kept"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_blocked,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
+	"the card's counter is blocked: it takes no key set any more under this one"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_memory,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.1", "4.8",
+	"the card has no memory for the message"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the packet"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, keys_match,
+		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card has the new key set: to be proven"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, keys_differ,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REVOKE_KEYS | END, STATUS_FAILED, "8.4", "4.2",
+	"the card stored other keys than it was sent"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, sw_ok,
+		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card does not say which keys it stored: to be proven"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_untold,
+		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card's answer does not say what became of the command: to be proven"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, sw_none,
+		STEP_KEY_INFO, STAGE_SENDING, DOUBT_KEYS, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card's answer does not say what became of the command"},
+	/* a set of this number may be the one in doubt */
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_in_doubt,
+		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card refused the key set, which it may have: to be proven"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, nothing_to_replace,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_VACATE_KEYS | END, STATUS_FAILED, "8.4", "3.9",
+	"the card has no key set of this version to replace"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, sw_memory,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.1", "4.8",
+	"the eUICC has not enough memory"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, keys_refused,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the key set"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, always,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REVOKE_KEYS | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused the key set: it may have one of this version that is not known here"},
+
+	/* what key sets does the card have?  It may be asked twice */
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_low_first,
+		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is ahead of ours"},
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_low_again,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the answer was lost: asked again"},
+	/* nothing goes under the old set any more: the new one is all there may be */
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_blocked,
+		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card's counter is blocked: the new key set is tried"},
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_error,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the card refused the question"},
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, keys_there,
+		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card has a key set of the new version: to be proven"},
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, keys_not_stored,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
+	"the card did not store the key set"},
+	/* nor will it have it: this answer's counter is above that of the command */
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, keys_told,
+		STEP_PUT_KEY, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card does not have the new key set: put again"},
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, always,
+		STEP_PUT_KEY, STAGE_SENDING, DOUBT_KEYS, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the card does not tell its key sets: put again"},
 
 	/* a confirmation that the card refuses for its security changes nothing any more */
 	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_error,
@@ -666,6 +894,13 @@ static const Row rows[] = {
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message, an earlier copy may arrive"},
 
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_REFUSED, never_put,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.1", "5.1",
+	"the SMSC refused the message"},
+	{ROTATE, S(STEP_PUT_KEY) | S(STEP_KEY_INFO) | S(STEP_PROVE), G(STAGE_SENDING), EVENT_REFUSED, always,
+		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
+	"the SMSC refused the message"},
+
 	/* the safe step: the same packet again, or, where none is under way, the question */
 	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_ASK, always,
 		SAME, SAME, 0, EFFECT_HASTEN, STATUS_RUNNING, NULL, NULL, "sent again now"},
@@ -680,6 +915,12 @@ static const Row rows[] = {
 	{F(PROC_AUDIT_EIS) | F(PROC_CONFIRM_NOTIFICATION), ANY_STEP, RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the card did not answer in time"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_DEADLINE, never_put,
+		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_EXPIRED, "1.6", "5.3",
+	"not sent in time; nothing was done"},
+	{ROTATE, ANY_STEP, RUNNING, EVENT_DEADLINE, always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"the outcome is unknown: both key sets are kept, another rotation finds out"},
 	{CARD_SAID, S(STEP_AUTO_DELETE), RUNNING, EVENT_DEADLINE, always,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
 	STATUS_WITHWARNING, "1.6", "5.3", "the automatic delete was not answered in time"},
@@ -725,6 +966,8 @@ procedure(const Operation *op, const ProcedureEvent *ev)
 			result.operation.warned = true;
 		if (row->flags & SET_DOUBT)
 			result.operation.doubt = op->step;
+		else if (row->flags & DOUBT_KEYS)
+			result.operation.doubt = STEP_PUT_KEY;
 		else if (row->flags & END_DOUBT)
 		{
 			result.operation.step = op->doubt;

@@ -29,11 +29,12 @@ typedef enum ProcedureFunction
 	PROC_AUTHENTICATE_SMSR,		/* the change of SM-SR, see handover.h */
 	PROC_CREATE_KEY_SET,
 	PROC_FINALISE_HANDOVER,
+	PROC_ROTATE_KEYS,
 	PROC_AUDIT_EIS,
 	PROC_CONFIRM_NOTIFICATION	/* of a notification that no operation awaited */
 } ProcedureFunction;
 
-#define PROCEDURE_FUNCTIONS	15
+#define PROCEDURE_FUNCTIONS	16
 
 /* Which card command is at hand. */
 typedef enum ProcedureStep
@@ -52,12 +53,15 @@ typedef enum ProcedureStep
 	STEP_AUTHENTICATE,			/* EstablishISDRKeySet, first command */
 	STEP_ESTABLISH,				/* second */
 	STEP_FINALISE,				/* FinaliseISDRhandover */
+	STEP_PUT_KEY,
+	STEP_KEY_INFO,				/* which key sets the card has, asked under the old one */
+	STEP_PROVE,					/* the same under the new one: whatever it says proves it */
 	STEP_AUDIT,
 	STEP_CONFIRM,
 	STEP_AUTO_DELETE			/* POL2: delete the profile that was left */
 } ProcedureStep;
 
-#define PROCEDURE_STEPS	17
+#define PROCEDURE_STEPS	20
 
 typedef enum ProcedureStage
 {
@@ -98,10 +102,11 @@ typedef enum ProcedureEventKind
 	EVENT_NOTIFICATION_AGAIN,	/* same type and sequence number as the last */
 	EVENT_REFUSED,				/* the SMSC will not take the message, ever */
 	EVENT_DEADLINE,				/* the validity period is over */
-	EVENT_ASK					/* somebody wants it to go on, or has waited too long */
+	EVENT_ASK,					/* somebody wants it to go on, or has waited too long */
+	EVENT_PROVEN				/* something authentic came under the new key set */
 } ProcedureEventKind;
 
-#define PROCEDURE_EVENTS	8
+#define PROCEDURE_EVENTS	9
 
 typedef struct ProcedureEvent
 {
@@ -129,6 +134,17 @@ typedef struct ProcedureEvent
 	ProfileState card_state;	/* of the target; PROFILE_ABSENT if not on the card */
 	bool		card_fallback;	/* the target has the attribute */
 	bool		card_left_gone; /* the profile that was left is not on the card */
+
+	/* about a new key set: EVENT_START, and POR of STEP_PUT_KEY */
+	bool		keys_pending;	/* there is one already, whose fate is unknown */
+	bool		keys_replace;	/* the card is to put it in the place of another one */
+	bool		keys_mute;		/* no set is active: nothing can be sent but a proof */
+
+	/* what the answer says of it: POR of STEP_PUT_KEY, POR of STEP_KEY_INFO */
+	bool		keys_match;		/* version and check values are those that were sent */
+	bool		keys_differ;	/* or others; neither if it says nothing */
+	bool		keys_told;		/* it names the key sets that the card has */
+	bool		keys_there;		/* and the new one is among them */
 } ProcedureEvent;
 
 /* In the order in which they are to be carried out. */
@@ -144,15 +160,19 @@ typedef struct ProcedureEvent
 #define EFFECT_REMOVE_LEFT		0x0080
 #define EFFECT_MOVE_FALLBACK	0x0100
 #define EFFECT_SET_EMERGENCY	0x0200	/* EIS: the attribute is the target's alone */
-#define EFFECT_UNSET_EMERGENCY	0x0400	/* EIS: no profile has it */
-#define EFFECT_RESYNC			0x0800	/* the same command under a counter far ahead */
-#define EFFECT_SEND				0x1000	/* queue the command of the new step */
-#define EFFECT_HASTEN			0x2000	/* the packet again, now, the same octets */
-#define EFFECT_RETRY_LATER		0x4000	/* the packet again after the next interval */
-#define EFFECT_AUDIT			0x8000	/* start an audit as an operation of its own */
-#define EFFECT_FINISH			0x10000
+#define EFFECT_UNSET_EMERGENCY	0x00400 /* EIS: no profile has it */
+#define EFFECT_ADOPT_KEYS		0x00800 /* the new set is proven: active, the old one retiring */
+#define EFFECT_FORGET_KEYS		0x01000 /* the card does not have it: as before it was made */
+#define EFFECT_REVOKE_KEYS		0x02000 /* its number is taken, by keys that are not ours */
+#define EFFECT_VACATE_KEYS		0x04000 /* the card has no set at all under its number */
+#define EFFECT_RESYNC			0x08000 /* the same command under a counter far ahead */
+#define EFFECT_SEND				0x10000 /* queue the command of the new step */
+#define EFFECT_HASTEN			0x20000 /* the packet again, now, the same octets */
+#define EFFECT_RETRY_LATER		0x40000 /* the packet again after the next interval */
+#define EFFECT_AUDIT			0x80000 /* start an audit as an operation of its own */
+#define EFFECT_FINISH			0x100000
 
-#define PROCEDURE_EFFECTS	17
+#define PROCEDURE_EFFECTS	21
 
 /* How far ahead a counter may be moved in search of the card's, see RESYNC. */
 #define PROCEDURE_MAX_RESYNCS	4

@@ -13,12 +13,12 @@ static const char *const function_names[PROCEDURE_FUNCTIONS] = {
 	"set_fallback_attribute", "master_delete", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_connectivity_parameters",
 	"update_smsr_addressing",
-	"authenticate_smsr", "create_additional_key_set", "finalise_handover", "audit_eis", "confirm_notification"
+	"authenticate_smsr", "create_additional_key_set", "finalise_handover", "rotate_keys", "audit_eis", "confirm_notification"
 };
 static const char *const step_names[PROCEDURE_STEPS] = {
 	NULL, "create", "enable", "disable", "delete", "set_fallback",
 	"master_delete", "set_emergency", "unset_emergency", "relay", "addressing",
-	"authenticate", "establish", "finalise",
+	"authenticate", "establish", "finalise", "put_key", "key_info", "prove",
 	"audit", "confirm", "auto_delete"
 };
 static const char *const stage_names[PROCEDURE_STAGES] = {
@@ -26,7 +26,7 @@ static const char *const stage_names[PROCEDURE_STAGES] = {
 };
 static const char *const event_names[PROCEDURE_EVENTS] = {
 	"start", "por", "por_unauthenticated", "notification",
-	"notification_again", "refused", "deadline", "ask"
+	"notification_again", "refused", "deadline", "ask", "proven"
 };
 static const char *const status_names[] = {
 	NULL, "EXECUTED_SUCCESS", "EXECUTED_WITHWARNING", "FAILED", "EXPIRED"
@@ -34,7 +34,8 @@ static const char *const status_names[] = {
 static const char *const effect_names[PROCEDURE_EFFECTS] = {
 	"drop_packet", "follow", "spontaneous", "drop_deleted", "follow_audit",
 	"add_target", "remove_target", "remove_left", "move_fallback",
-	"set_emergency", "unset_emergency", "resync", "send", "hasten", "retry_later", "audit", "finish"
+	"set_emergency", "unset_emergency", "adopt_keys", "forget_keys", "revoke_keys", "vacate_keys",
+	"resync", "send", "hasten", "retry_later", "audit", "finish"
 };
 
 #define NAME_FUNCTIONS(noun, type, names, count) \

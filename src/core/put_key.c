@@ -99,18 +99,24 @@ put_key_block(SmsrBytes key, PutKeyForm form, uint8_t kek_type, SmsrBytes kek, S
 	if (form == PUT_KEY_BARE && padded_len != key.len)
 		return smsr_fail(error, SMSR_BAD_LENGTH, "key", 0,
 						 "whole blocks of the wrapping key's cipher in the bare form");
-	memcpy(padded, key.data, key.len);
 	put_u8(w, (uint8_t) (prefix + padded_len));
 	if (prefix > 0)
 		put_u8(w, (uint8_t) key.len);
+	if (kek.len == 0)
+	{
+		put_bytes(w, padded, padded_len);
+		return true;
+	}
+	memcpy(padded, key.data, key.len);
 	ok = key_wrap(kek_type == KEY_TYPE_AES ? WRAP_AES_CBC_ZERO_IV : WRAP_3DES_ECB, kek,
 				  smsr_bytes(padded, padded_len), w, error);
 	OPENSSL_cleanse(padded, sizeof(padded));
 	return ok;
 }
 
-bool
-put_key_write(const PutKey *command, uint8_t kek_type, SmsrBytes kek, SmsrWriter *w, SmsrError *error)
+/* kek of no octets: blank */
+static bool
+write_command(const PutKey *command, uint8_t kek_type, SmsrBytes kek, SmsrWriter *w, SmsrError *error)
 {
 	uint8_t		data[MAX_LC];
 	SmsrWriter	d = smsr_writer(data, sizeof(data));
@@ -146,6 +152,22 @@ put_key_write(const PutKey *command, uint8_t kek_type, SmsrBytes kek, SmsrWriter
 }
 
 bool
+put_key_write(const PutKey *command, uint8_t kek_type, SmsrBytes kek, SmsrWriter *w, SmsrError *error)
+{
+	if (kek.len == 0)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "wrapping key", 0, "a key");
+	return write_command(command, kek_type, kek, w, error);
+}
+
+bool
+put_key_write_blank(const PutKey *command, SmsrWriter *w, SmsrError *error)
+{
+	/* as wide as the keys' own cipher has it: they are wrapped under one of their kind */
+	return write_command(command, command->count > 0 && command->key_type[0] == KEY_TYPE_DES ? KEY_TYPE_DES : KEY_TYPE_AES,
+						 smsr_bytes(NULL, 0), w, error);
+}
+
+bool
 put_key_check_response(const PutKey *command, SmsrBytes data, SmsrError *error)
 {
 	uint8_t		kcv[PUT_KEY_MAX_KEYS][KCV_LEN];
@@ -175,5 +197,73 @@ put_key_check_response(const PutKey *command, SmsrBytes data, SmsrError *error)
 			return smsr_fail(error, SMSR_BAD_VALUE, "key check value", pos, "that of the key");
 		pos += all ? KCV_LEN : kcv_len[i];
 	}
+	return true;
+}
+
+/* One key of a data field, from its type on; its check value is compared by the caller. */
+static bool
+read_key(SmsrBytes data, size_t *pos, uint8_t kek_type, SmsrBytes kek, SmsrWriter *room,
+		 uint8_t *type, SmsrBytes *key, SmsrBytes *kcv, SmsrError *error)
+{
+	const size_t block = kek_type == KEY_TYPE_AES ? 16 : 8;
+	const size_t start = room->len;
+	size_t		len;
+	size_t		key_len;
+
+	if (data.len - *pos < 3 || data.data[*pos + 1] > data.len - *pos - 3)
+		return smsr_fail(error, SMSR_TRUNCATED, "key", *pos, "type, length, block and check value");
+	*type = data.data[*pos];
+	len = data.data[*pos + 1];
+	*pos += 2;
+	key_len = len;
+	if (len % block == 1)
+	{
+		key_len = data.data[(*pos)++];
+		len--;
+	}
+	if (len == 0 || len % block != 0 || key_len > len || key_len + block <= len)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "key block", *pos, "whole blocks of the wrapping key's cipher");
+	if (!key_unwrap(kek_type == KEY_TYPE_AES ? WRAP_AES_CBC_ZERO_IV : WRAP_3DES_ECB, kek,
+					smsr_bytes(data.data + *pos, len), room, error))
+		return false;
+	*key = smsr_bytes(room->data + start, key_len);
+	*pos += len;
+	len = data.data[(*pos)++];
+	if ((len != 0 && len != KCV_LEN) || len > data.len - *pos)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "key check value", *pos, "no or 3 octets");
+	*kcv = smsr_bytes(data.data + *pos, len);
+	*pos += len;
+	return true;
+}
+
+bool
+put_key_read(SmsrBytes data, uint8_t kek_type, SmsrBytes kek, SmsrWriter *room,
+			 PutKey *command, SmsrError *error)
+{
+	size_t		pos = 1;
+
+	*command = (PutKey) {0};
+	if (data.len == 0)
+		return smsr_fail(error, SMSR_TRUNCATED, "key version number", 0, "an octet");
+	command->kvn = data.data[0];
+	while (pos < data.len)
+	{
+		const size_t at = pos;
+		const size_t i = command->count;
+		uint8_t		known[KCV_LEN];
+		SmsrBytes	kcv = {NULL, 0};
+
+		if (i == PUT_KEY_MAX_KEYS)
+			return smsr_fail(error, SMSR_TOO_LONG, "keys", pos, "1 to 3 of them");
+		if (!read_key(data, &pos, kek_type, kek, room, &command->key_type[i], &command->key[i], &kcv, error))
+			return false;
+		if (kcv.len > 0 && command->key_type[i] != KEY_TYPE_PSK &&
+			(!key_check_value(command->key_type[i], command->key[i], known, error) ||
+			 memcmp(kcv.data, known, KCV_LEN) != 0))
+			return smsr_fail(error, SMSR_BAD_VALUE, "key check value", at, "that of the key");
+		command->count++;
+	}
+	if (command->count == 0)
+		return smsr_fail(error, SMSR_TRUNCATED, "keys", pos, "1 to 3 of them");
 	return true;
 }

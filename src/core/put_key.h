@@ -50,10 +50,24 @@ extern bool put_key_write(const PutKey *command, uint8_t kek_type, SmsrBytes kek
 						  SmsrError *error);
 
 /*
+ * The same with zeros where the wrapped keys would stand: of the same length,
+ * to be shown and kept where the command itself is not.
+ */
+extern bool put_key_write_blank(const PutKey *command, SmsrWriter *w, SmsrError *error);
+
+/*
  * The data of the card's answer is that of this command: the KVN and the check
  * values of the keys.  What is SMSR_BAD_VALUE on "key check value" says that
  * the card stored something else.
  */
 extern bool put_key_check_response(const PutKey *command, SmsrBytes data, SmsrError *error);
+
+/*
+ * The card's side: the keys that a command's data field (from the KVN on)
+ * brings, unwrapped into room, in either form.  key_type, key and count are set;
+ * SMSR_BAD_VALUE on "key check value" says that it is not the key's.
+ */
+extern bool put_key_read(SmsrBytes data, uint8_t kek_type, SmsrBytes kek, SmsrWriter *room,
+						 PutKey *command, SmsrError *error);
 
 #endif							/* SMSR_PUT_KEY_H */

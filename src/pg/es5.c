@@ -29,6 +29,7 @@ PG_FUNCTION_INFO_V1(smsr_read_audit);
 PG_FUNCTION_INFO_V1(smsr_audit_complete);
 PG_FUNCTION_INFO_V1(smsr_read_resources);
 PG_FUNCTION_INFO_V1(smsr_read_deleted);
+PG_FUNCTION_INFO_V1(smsr_read_key_versions);
 PG_FUNCTION_INFO_V1(smsr_read_notification);
 
 static SmsrBytes
@@ -141,7 +142,8 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 				 errmsg("unknown step \"%s\"", name)));
 	/* of what is relayed too: without an ISD-P it would go to the ISD-R */
 	if (step != STEP_AUDIT && step != STEP_CONFIRM && step != STEP_ADDRESSING &&
-		step != STEP_AUTHENTICATE && step != STEP_ESTABLISH && step != STEP_FINALISE)
+		step != STEP_AUTHENTICATE && step != STEP_ESTABLISH && step != STEP_FINALISE &&
+		step != STEP_PUT_KEY && step != STEP_KEY_INFO && step != STEP_PROVE)
 		isdp = aid_arg(fcinfo, 1, "ISD-P AID", name);
 	switch (step)
 	{
@@ -202,6 +204,13 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 						 errmsg("invalid sms_address: \"%s\"", value),
 						 errdetail_internal("%s", smsr_text_error_detail(&error))));
 			es5_write_addressing_sms(&w[0], smsr_written(&address));
+			break;
+		case STEP_PUT_KEY:
+			/* its keys are not for a row of a table: see smsr.put_key_script() */
+			PG_RETURN_DATUM(bytes_datum(NULL, 0));
+		case STEP_KEY_INFO:
+		case STEP_PROVE:
+			es5_write_get_key_info(&w[0]);
 			break;
 		case STEP_AUDIT:
 			es5_write_get_status(&w[0], NULL);
@@ -404,6 +413,43 @@ smsr_read_deleted(PG_FUNCTION_ARGS)
 			state = accumArrayResult(state, bytes_datum(aid.octets, aid.len), false,
 									 element, CurrentMemoryContext);
 	PG_RETURN_DATUM(makeArrayResult(state, CurrentMemoryContext));
+}
+
+/*
+ * Versions of the key sets of three keys that a key information answer names;
+ * NULL if it names none, or can not be read.
+ */
+Datum
+smsr_read_key_versions(PG_FUNCTION_ARGS)
+{
+	SmsrBytes	data;
+	uint16_t	sw;
+	TlvReader	reader;
+	Es5KeyInfo	key;
+	SmsrError	error = {0};
+	uint8_t		seen[256] = {0};	/* by version, a bit for each of keys 1 to 3 */
+	Datum		versions[256];
+	int			count = 0;
+
+	if (!nth_r_apdu(bytes_arg(fcinfo, 0), 0, &data, &sw) || !sw_is_success(sw) ||
+		!es5_key_info_reader(data, &reader, &error))
+		PG_RETURN_NULL();
+	while (es5_next_key_info(&reader, &key, &error))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (key.id >= 1 && key.id <= 3)
+			seen[key.kvn] |= (uint8_t) (1 << (key.id - 1));
+	}
+	if (error.code != SMSR_OK)
+		PG_RETURN_NULL();
+	for (int kvn = 0; kvn < 256; kvn++)
+	{
+		if (seen[kvn] == 7)
+			versions[count++] = Int32GetDatum(kvn);
+	}
+	if (count == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(construct_array(versions, count, INT4OID, 4, true, TYPALIGN_INT));
 }
 
 /* A default notification; NULL columns and the reason if it can not be read. */

@@ -157,6 +157,13 @@ smsr_procedure(PG_FUNCTION_ARGS)
 	ev.card_state = state_arg(fcinfo, 16);
 	ev.card_fallback = bool_arg(fcinfo, 17);
 	ev.card_left_gone = bool_arg(fcinfo, 18);
+	ev.keys_pending = bool_arg(fcinfo, 19);
+	ev.keys_replace = bool_arg(fcinfo, 20);
+	ev.keys_mute = bool_arg(fcinfo, 21);
+	ev.keys_match = bool_arg(fcinfo, 22);
+	ev.keys_differ = bool_arg(fcinfo, 23);
+	ev.keys_told = bool_arg(fcinfo, 24);
+	ev.keys_there = bool_arg(fcinfo, 25);
 
 	result = procedure(&op, &ev);
 

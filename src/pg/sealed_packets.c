@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "pg/keystore.h"
+#include "pg/packet_keys.h"
 #include "pg/report.h"
 #include "pg/secure.h"
 #include "pg/types.h"
@@ -196,13 +197,11 @@ smsr_keyset_opens(PG_FUNCTION_ARGS)
 }
 
 Datum
-smsr_seal_command(PG_FUNCTION_ARGS)
+packet_keys_seal(FunctionCallInfo fcinfo, SmsrBytes data, Scp80Bearer bearer)
 {
 	SmsrBytes	spi = bytes_arg_of(fcinfo, 5, 2, "spi");
 	SmsrBytes	tar = bytes_arg_of(fcinfo, 6, SCP80_TAR_LEN, "tar");
 	int64		cntr = PG_GETARG_INT64(7);
-	SmsrBytes	data = bytes_arg(fcinfo, 8);
-	Scp80Bearer bearer = bearer_arg(fcinfo, 9);
 	Scp80Header header;
 	PacketKeys	keys;
 	Size		cap = data.len + SCP80_OVERHEAD;
@@ -231,6 +230,12 @@ smsr_seal_command(PG_FUNCTION_ARGS)
 		smsr_report_build(&error, "command packet");
 	SET_VARSIZE(packet, VARHDRSZ + out.len);
 	PG_RETURN_BYTEA_P(packet);
+}
+
+Datum
+smsr_seal_command(PG_FUNCTION_ARGS)
+{
+	return packet_keys_seal(fcinfo, bytes_arg(fcinfo, 8), bearer_arg(fcinfo, 9));
 }
 
 Datum

@@ -6,6 +6,7 @@
 
 #include <limits.h>
 
+#include "core/put_key.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "pg/guc.h"
@@ -88,6 +89,24 @@ uint8		smsr_spi2 = 0;
  * smsr.notice_retention: for how long notices are kept for replay.
  */
 int			smsr_notice_retention = 30 * 24 * 60 * 60;
+
+/*
+ * smsr.retire_keys_after: for how long a card key set that another one has
+ * superseded still opens what comes in.
+ */
+int			smsr_retire_keys_after = 7 * 24 * 60 * 60;
+
+/*
+ * smsr.put_key_form: how a key stands in PUT KEY.  GlobalPlatform 2.3.1 allows
+ * both; which of them the cards of an EUM take is to be tried.
+ */
+int			smsr_put_key_form = PUT_KEY_WITH_LENGTH;
+
+static const struct config_enum_entry put_key_form_options[] = {
+	{"with_length", PUT_KEY_WITH_LENGTH, false},
+	{"bare", PUT_KEY_BARE, false},
+	{NULL, 0, false}
+};
 
 /*
  * smsr.delete_enabled: what deleting an enabled profile does: disable it first,
@@ -284,6 +303,17 @@ _PG_init(void)
 							"smsr.maintain() removes those that are older.",
 							&smsr_notice_retention, 30 * 24 * 60 * 60, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.retire_keys_after",
+							"How long a card key set that was superseded still opens what comes in.",
+							"Then it is revoked.",
+							&smsr_retire_keys_after, 7 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomEnumVariable("smsr.put_key_form",
+							 "How a key stands in PUT KEY.",
+							 "With its length before the enciphered key, or the enciphered key alone.",
+							 &smsr_put_key_form, PUT_KEY_WITH_LENGTH,
+							 put_key_form_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("smsr.delete_enabled",
 							 "What deleting an enabled profile does.",
 							 NULL,

@@ -109,6 +109,20 @@ CREATE FUNCTION smsr.require_requester() RETURNS text
 	END $$;
 COMMENT ON FUNCTION smsr.require_requester() IS 'smsr.requester(), or an error for a caller that acts for no party';
 
+-- Key officers act for this SM-SR in what is about card keys, and in nothing else.
+CREATE FUNCTION smsr.require_caller(function text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF function IN ('rotate_keys', 'mark_keyset', 'compromise_keys') AND smsr.requester() IS NULL
+			AND (SELECT pg_has_role(smsr.caller(), r.oid, 'USAGE') FROM pg_roles r WHERE r.rolname = 'smsr_key_officer') THEN
+			RETURN smsr.setting('smsr_id');
+		END IF;
+		RETURN smsr.require_requester();
+	END $$;
+COMMENT ON FUNCTION smsr.require_caller(text) IS 'smsr.requester(), or this SM-SR for a key officer who calls a function about card keys; an error for a caller that acts for no party';
+
 CREATE FUNCTION smsr.party_kind(party text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp

@@ -128,6 +128,7 @@ CREATE TABLE smsr.operation (
 	warned boolean NOT NULL DEFAULT false,
 	exclusive boolean NOT NULL DEFAULT true,
 	left_aid smsr.aid,
+	kvn smallint,
 	sequence int,
 	status text CHECK (status IN ('EXECUTED_SUCCESS', 'EXECUTED_WITHWARNING', 'FAILED', 'EXPIRED')),
 	subject_code text,
@@ -163,6 +164,7 @@ COMMENT ON COLUMN smsr.operation.doubt IS 'The step whose outcome an audit is as
 COMMENT ON COLUMN smsr.operation.failed IS 'The card has said that it failed; the confirmation is still to be sent';
 COMMENT ON COLUMN smsr.operation.warned IS 'Something on the way calls for EXECUTED_WITHWARNING';
 COMMENT ON COLUMN smsr.operation.left_aid IS 'The ISD-P that was enabled before this operation changed it';
+COMMENT ON COLUMN smsr.operation.kvn IS 'Version of the key set that a rotation brings to the card';
 COMMENT ON COLUMN smsr.operation.sequence IS 'Sequence number of the notification that is to be confirmed';
 COMMENT ON COLUMN smsr.operation.status IS 'NULL while it runs, then one of SGP.02''s four execution statuses';
 
@@ -198,7 +200,7 @@ COMMENT ON COLUMN smsr.outbound.gateway IS 'Who has it, or had it last; NULL if 
 COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';
 COMMENT ON COLUMN smsr.outbound.sd_aid IS 'Whose keys and counter secure it';
 COMMENT ON COLUMN smsr.outbound.target_aid IS 'Whose TAR it carries, and its answer; NULL: that of sd_aid';
-COMMENT ON COLUMN smsr.outbound.script IS 'The secured data: what the packet asks of the card';
+COMMENT ON COLUMN smsr.outbound.script IS 'The secured data: what the packet asks of the card; of PUT KEY without the keys, which stand in the packet alone';
 COMMENT ON COLUMN smsr.outbound.cntr IS 'Counter the packet was sealed with; NULL until it is first claimed';
 COMMENT ON COLUMN smsr.outbound.packet IS 'The sealed packet: a re-transmission is these octets again';
 
@@ -250,7 +252,8 @@ CREATE INDEX message_default_eid ON smsr.message_default (eid, at);
 CREATE INDEX message_default_at ON smsr.message_default USING brin (at);
 COMMENT ON TABLE smsr.message IS 'Every short message and packet, sent or received, with what became of it; only ever inserted into';
 COMMENT ON TABLE smsr.message_default IS 'Messages of a time for which no partition was made';
-COMMENT ON COLUMN smsr.message.script IS 'The secured data in the clear: what was asked of the card, or what it answered';
+COMMENT ON COLUMN smsr.message.script IS 'The secured data in the clear: what was asked of the card, or what it answered; of PUT KEY without the keys';
+COMMENT ON COLUMN smsr.message.octets IS 'The packet or message; NULL for PUT KEY, which whoever had the old keys could open';
 
 CREATE TABLE smsr.discrepancy (
 	eid smsr.eid NOT NULL,

@@ -105,8 +105,14 @@ CREATE TABLE smsr.keyset (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	custodian text DEFAULT smsr.caller(),
 	approval_id bigint,
-	PRIMARY KEY (eid, sd_aid, kvn)
+	state_at timestamptz NOT NULL DEFAULT now(),
+	replaces text CHECK (replaces IN ('revoked', 'compromised')),
+	PRIMARY KEY (eid, sd_aid, kvn),
+	CHECK (replaces IS NULL OR state = 'pending')
 ) WITH (fillfactor = 80);
+-- no index on what a packet changes: the counter is raised in place
+CREATE INDEX keyset_retiring ON smsr.keyset (state_at) WHERE state = 'retiring';
+CREATE INDEX keyset_open ON smsr.keyset (state) WHERE state IN ('pending', 'compromised');
 -- by storage key, whose id stands in octets 2 to 5 of a blob
 CREATE INDEX keyset_storage_key ON smsr.keyset (substr(sealed, 2, 4));
 COMMENT ON TABLE smsr.keyset IS 'Card key sets, sealed: a blob opens only in its own row';
@@ -115,6 +121,9 @@ COMMENT ON COLUMN smsr.keyset.first_counter IS 'The counter that it came with: w
 COMMENT ON COLUMN smsr.keyset.origin IS 'How it came: with the EIS, by smsr.import_keys(), by PUT KEY, or by the key establishment of an SM-SR change';
 COMMENT ON COLUMN smsr.keyset.custodian IS 'Role on whose call it came';
 COMMENT ON COLUMN smsr.keyset.approval_id IS 'What a second person said yes to (smsr.approval); NULL: no rule asked for one';
+COMMENT ON COLUMN smsr.keyset.state IS 'pending: made, perhaps on the card, not proven; active: what is sent is secured under it; retiring: opens what still comes; revoked, compromised: out of use';
+COMMENT ON COLUMN smsr.keyset.state_at IS 'Since when it is in this state';
+COMMENT ON COLUMN smsr.keyset.replaces IS 'Of a pending set: the state of the one under the same number that the card is to replace by it';
 COMMENT ON COLUMN smsr.keyset.check_values IS 'Key check values of the set''s keys in order, three octets each';
 
 CREATE TABLE smsr.eis_inbox (

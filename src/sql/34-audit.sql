@@ -159,6 +159,11 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'reject' THEN '\xff1c'::bytea
 				WHEN 'set_approval_rule' THEN '\xff1d'::bytea
 				WHEN 'remove_approval_rule' THEN '\xff1e'::bytea
+				-- of the SM-SR alone, about card keys
+				WHEN 'rotate_keys' THEN '\xff30'::bytea
+				WHEN 'keyset_state' THEN '\xff31'::bytea
+				WHEN 'mark_keyset' THEN '\xff32'::bytea
+				WHEN 'compromise_keys' THEN '\xff33'::bytea
 				-- what parties are shown
 				WHEN 'audited_eis' THEN '\xff20'::bytea
 				WHEN 'operation_response' THEN '\xff21'::bytea

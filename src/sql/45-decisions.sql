@@ -17,11 +17,15 @@ CREATE FUNCTION smsr.procedure(function text, current_step text, current_stage t
 		target_gone boolean DEFAULT NULL, auto_delete boolean DEFAULT NULL,
 		card_state text DEFAULT NULL, card_fallback boolean DEFAULT NULL,
 		card_left_gone boolean DEFAULT NULL,
+		keys_pending boolean DEFAULT NULL, keys_replace boolean DEFAULT NULL, keys_mute boolean DEFAULT NULL,
+		keys_match boolean DEFAULT NULL, keys_differ boolean DEFAULT NULL,
+		keys_told boolean DEFAULT NULL, keys_there boolean DEFAULT NULL,
 		OUT step text, OUT stage text, OUT doubt text, OUT failed boolean, OUT warned boolean,
 		OUT effects text[], OUT status text, OUT subject_code text, OUT reason_code text, OUT because text)
 	AS 'MODULE_PATHNAME', 'smsr_procedure'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION smsr.procedure(text, text, text, text, boolean, boolean, text, int, int, int, int, boolean, int, boolean, boolean, boolean, text, boolean, boolean)
+COMMENT ON FUNCTION smsr.procedure(text, text, text, text, boolean, boolean, text, int, int, int, int, boolean, int, boolean, boolean, boolean, text, boolean, boolean,
+	boolean, boolean, boolean, boolean, boolean, boolean, boolean)
 	IS 'What becomes of an operation at an event: its new step and stage, and the effects to carry out, in order';
 
 CREATE FUNCTION smsr.procedure_exclusive(function text) RETURNS boolean
@@ -72,6 +76,11 @@ CREATE FUNCTION smsr.read_deleted(data bytea) RETURNS smsr.aid[]
 	AS 'MODULE_PATHNAME', 'smsr_read_deleted'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.read_deleted(bytea) IS 'ISD-Ps that the card deleted for POL1, from its answer to a confirmation';
+
+CREATE FUNCTION smsr.read_key_versions(data bytea) RETURNS int[]
+	AS 'MODULE_PATHNAME', 'smsr_read_key_versions'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.read_key_versions(bytea) IS 'Versions of the key sets that a card says it has (GlobalPlatform key information); NULL if its response script does not say';
 
 CREATE FUNCTION smsr.read_notification(data bytea, OUT eid smsr.eid, OUT type int, OUT sequence int,
 		OUT isdp_aid smsr.aid, OUT imei bytea, OUT meid bytea, OUT fault text)

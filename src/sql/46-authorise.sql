@@ -144,7 +144,7 @@ CREATE FUNCTION smsr.own_only(p_function text) RETURNS boolean
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		me text := smsr.require_requester();
+		me text := smsr.require_caller(p_function);
 	BEGIN
 		IF smsr.party_kind(me) = 'OWN' THEN
 			RETURN true;

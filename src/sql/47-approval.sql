@@ -60,7 +60,7 @@ CREATE FUNCTION smsr.card_functions() RETURNS SETOF text
 	BEGIN ATOMIC
 		SELECT unnest(ARRAY['create_isdp', 'enable_profile', 'disable_profile', 'delete_profile', 'master_delete',
 			'set_fallback_attribute', 'set_emergency_profile_attribute', 'unset_emergency_profile_attribute',
-			'update_connectivity_parameters', 'update_smsr_addressing', 'audit_eis']);
+			'update_connectivity_parameters', 'update_smsr_addressing', 'rotate_keys', 'audit_eis']);
 	END;
 COMMENT ON FUNCTION smsr.card_functions() IS 'The functions that involve the card, as smsr.request() takes them';
 
@@ -90,7 +90,7 @@ CREATE FUNCTION smsr.second_person(p_function text, p_what text, p_arguments jso
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		me text := coalesce(p_party, smsr.require_requester());
+		me text := coalesce(p_party, smsr.require_caller(p_function));
 		roles name[] := smsr.approver_roles(p_function, me, p_count);
 		call_digest bytea;
 		known smsr.approval;

@@ -88,7 +88,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 	#variable_conflict use_column
 	DECLARE
 		n int := cardinality(eids);
-		me text := smsr.require_requester();
+		me text := smsr.require_caller(function);
 		own boolean := coalesce(smsr.party_kind(me) = 'OWN', false);
 		expiry timestamptz := now() + smsr.validity(request.validity);
 		needs_iccid boolean;
@@ -104,7 +104,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				USING ERRCODE = 'invalid_parameter_value',
 					HINT = format('Functions that involve the card are %s.', (SELECT string_agg(f, ', ' ORDER BY f) FROM smsr.card_functions() f));
 		END IF;
-		needs_iccid := function NOT IN ('update_smsr_addressing', 'audit_eis');
+		needs_iccid := function NOT IN ('update_smsr_addressing', 'rotate_keys', 'audit_eis');
 		is_exclusive := smsr.procedure_exclusive(function);
 		IF eids IS NULL THEN
 			RAISE EXCEPTION 'eids must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -124,6 +124,11 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		END IF;
 		IF EXISTS (SELECT FROM unnest(call_ids) i WHERE length(i) NOT BETWEEN 1 AND 255) THEN
 			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		IF function = 'rotate_keys' AND EXISTS (SELECT FROM unnest(arguments) a
+				WHERE a ? 'kvn' AND CASE jsonb_typeof(a -> 'kvn') WHEN 'number'
+					THEN (a ->> 'kvn')::numeric IN (SELECT generate_series(1, 15)) ELSE false END IS NOT TRUE) THEN
+			RAISE EXCEPTION 'kvn, the version of the new key set, must be between 1 and 15' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		IF function = 'create_isdp' AND (n > 0 AND arguments IS NULL OR EXISTS (SELECT FROM unnest(arguments) a
 				WHERE (a ->> 'mno_id' ~ '^[0-2](\.(0|[1-9][0-9]*))+$'
@@ -251,6 +256,9 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			CROSS JOIN recorded	-- one row, and a volatile call that must be made
 		ORDER BY a.n;
 		GET DIAGNOSTICS calls = ROW_COUNT;
+		IF function = 'rotate_keys' THEN
+			PERFORM smsr.start_next(f.eid) FROM (SELECT DISTINCT r.eid FROM smsr.begin_rotations(me, eids) r (eid)) f;
+		END IF;
 		-- what waits behind a call of this very request that was refused
 		IF calls > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
 			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(concerned) e) d;

@@ -217,7 +217,9 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
 			outcome, detail, sent_at, octets, script)
 		SELECT 'out', g.eid, g.operation_id, g.step, g.destination, g.gateway, g.attempts, g.cntr,
-			CASE WHEN g.attempts = 0 THEN 'not sent' ELSE p_outcome END, p_detail, g.sent_at, g.packet, g.script
+			CASE WHEN g.attempts = 0 THEN 'not sent' ELSE p_outcome END, p_detail, g.sent_at,
+			-- whoever gets hold of the old keys would have the new ones from it
+			CASE WHEN g.step <> 'put_key' THEN g.packet END, g.script
 		FROM gone g;
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
@@ -229,8 +231,9 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 	BEGIN
 		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
 		SELECT o.eid, o.id, o.step, e.isdr_aid, smsr.packet_target(o.step, o.isdp_aid),
-			smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
-				e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence),
+			CASE o.step WHEN 'put_key' THEN coalesce(smsr.put_key_script_of(o.eid, o.kvn), '')
+				ELSE smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
+					e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence) END,
 			p.msisdn, p.mno_id,
 			CASE WHEN p.msisdn IS NULL THEN 'infinity'
 				-- a card changes profiles a while after it has said that it will: asked at
@@ -361,7 +364,7 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 				PERFORM smsr.finish(p_eid, op.id, 'FAILED', may.subject_code, may.reason_code, may.because);
 				CONTINUE;
 			END IF;
-			IF op.function <> 'audit_eis' THEN
+			IF op.function NOT IN ('audit_eis', 'rotate_keys') THEN
 				verdict := smsr.judge(op.function, target.state, target.fallback_attribute, target.pol2,
 					enabled.state, enabled.pol2, (op.arguments ->> 'required_memory')::bigint,
 					card.remaining_memory, target.emergency_attribute, card.remote_provisioning_version);
@@ -376,6 +379,9 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 					isdp_aid = CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(p_eid) ELSE target.isdp_aid END
 				WHERE eid = p_eid AND id = op.id;
 			PERFORM smsr.queue_packet(p_eid, op.id);
+			IF op.function = 'rotate_keys' AND EXISTS (SELECT FROM smsr.begin_rotations(op.requester_id, ARRAY[p_eid])) THEN
+				CONTINUE;
+			END IF;
 			PERFORM smsr.ring();
 			RETURN;
 		END LOOP;
@@ -404,6 +410,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		complete boolean;
 		left_now smsr.aid;
 		heard text;
+		keys_same boolean;
+		versions int[];
 	BEGIN
 		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
@@ -426,6 +434,10 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				word := CASE WHEN complete THEN x'9000'::int ELSE x'6310'::int END;
 				SELECT a.state, a.fallback INTO card_state, card_fallback
 					FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.isdp_aid;
+			ELSIF op.step = 'put_key' THEN
+				keys_same := smsr.put_key_answer_of(p_eid, op.kvn, answer.response);
+			ELSIF op.step = 'key_info' THEN
+				versions := smsr.read_key_versions(p_data);
 			ELSIF op.step = 'relay' AND answer.bad_format <> 0 THEN
 				-- some were not executed, whatever the last that was has answered
 				word := NULL;
@@ -443,7 +455,11 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				AND former.pol2 @> '{DISABLE/Auto-Delete}' AND NOT former.fallback_attribute
 				AND former.state = 'Disabled',
 			card_state => card_state, card_fallback => card_fallback,
-			card_left_gone => complete AND NOT EXISTS (SELECT FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.left_aid));
+			card_left_gone => complete AND NOT EXISTS (SELECT FROM smsr.read_audit(p_data) a WHERE a.isdp_aid = op.left_aid),
+			keys_replace => op.kvn IS NOT NULL AND EXISTS (SELECT FROM smsr.keyset k
+				WHERE k.eid = p_eid AND k.sd_aid = packet.sd_aid AND k.kvn = op.kvn AND k.replaces IS NOT NULL),
+			keys_match => keys_same, keys_differ => NOT keys_same,
+			keys_told => versions IS NOT NULL, keys_there => op.kvn = ANY (versions));
 
 		UPDATE smsr.operation SET step = next.step, stage = CASE WHEN next.status IS NULL THEN next.stage ELSE stage END,
 				stage_at = CASE WHEN next.step IS DISTINCT FROM step OR next.stage <> stage THEN now() ELSE stage_at END,
@@ -462,7 +478,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				WHEN 'drop_packet' THEN
 					PERFORM smsr.drop_packet(p_eid, p_operation,
 						CASE p_event WHEN 'por' THEN 'answered' WHEN 'notification' THEN 'overtaken by its notification'
-							WHEN 'deadline' THEN 'expired' WHEN 'ask' THEN 'superseded' ELSE p_event END, next.because);
+							WHEN 'deadline' THEN 'expired' WHEN 'ask' THEN 'superseded'
+							WHEN 'proven' THEN 'overtaken by a proof' ELSE p_event END, next.because);
 				WHEN 'follow' THEN
 					left_now := smsr.follow_enabled(p_eid, p_named, p_operation);
 					UPDATE smsr.operation SET left_aid = coalesce(left_aid, left_now)
@@ -489,6 +506,10 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 					PERFORM smsr.give_emergency(p_eid, op.isdp_aid, p_operation);
 				WHEN 'unset_emergency' THEN
 					PERFORM smsr.give_emergency(p_eid, NULL, p_operation);
+				WHEN 'adopt_keys' THEN
+					PERFORM smsr.adopt_keyset(p_eid, op.kvn, p_operation);
+				WHEN 'forget_keys', 'revoke_keys', 'vacate_keys' THEN
+					PERFORM smsr.give_up_keyset(p_eid, op.kvn, effect, p_operation, next.because);
 				WHEN 'resync' THEN
 					PERFORM smsr.resync(packet);
 				WHEN 'send' THEN
@@ -530,7 +551,7 @@ CREATE FUNCTION smsr.resync(packet smsr.outbound) RETURNS void
 				outcome, detail, sent_at, octets, script)
 			VALUES ('out', packet.eid, packet.operation_id, packet.step, packet.destination, packet.gateway,
 				packet.attempts, packet.cntr, 'answered', 'the card''s counter is ahead of ours', packet.sent_at,
-				packet.packet, packet.script);
+				CASE WHEN packet.step <> 'put_key' THEN packet.packet END, packet.script);
 		UPDATE smsr.keyset SET counter = least(counter + smsr.resync_distance(packet.resyncs), 1099511627775)
 			WHERE eid = packet.eid AND sd_aid = packet.sd_aid AND kvn = packet.kvn;
 		UPDATE smsr.outbound SET packet = NULL, cntr = NULL, kvn = NULL, attempts = 0, accepted = 0,

@@ -49,9 +49,17 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				d.expires_at, d.gateway, d.attempts, d.sd_aid, coalesce(d.target_aid, d.sd_aid) AS target_aid, d.script, k.kvn
 			FROM due d
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
-					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80' AND k.state = 'active'
+					WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.type = 'SCP80'
+						-- under what is active; a proof under what is to be proven
+						AND CASE d.step WHEN 'prove' THEN k.state IN ('pending', 'active') AND k.kvn = (SELECT p.kvn
+								FROM smsr.operation p WHERE p.eid = d.eid AND p.id = d.operation_id)
+							ELSE k.state = 'active' END
 						AND k.counter < 1099511627775 AND smsr.aid_tar(coalesce(d.target_aid, d.sd_aid)) IS NOT NULL
-						AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
+						AND CASE d.step WHEN 'put_key' THEN EXISTS (SELECT FROM smsr.operation p
+									JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = d.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
+								WHERE p.eid = d.eid AND p.id = d.operation_id AND smsr.put_key_seals(k.eid, k.sd_aid, k.kvn, k.key_type,
+									k.sealed, n.kvn, n.key_type, n.sealed))
+							ELSE smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed) END
 					ORDER BY k.kvn DESC LIMIT 1) k
 			WHERE d.packet IS NULL
 				-- header, check field and padding add at most 45 octets to the script
@@ -61,17 +69,26 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			-- a rotation, or another gateway that sends to the same card, is not waited for
 			SELECT f.* FROM fresh f
 				CROSS JOIN LATERAL (SELECT FROM smsr.keyset k
-					WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn FOR NO KEY UPDATE SKIP LOCKED) k
+					WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
+						-- as it is by now
+						AND k.state IN ('pending', 'active') FOR NO KEY UPDATE SKIP LOCKED) k
+		), again AS MATERIALIZED (
+			-- not under keys that are out of use: what comes under them is not believed
+			SELECT d.id FROM due d
+			WHERE d.packet IS NOT NULL AND EXISTS (SELECT FROM smsr.keyset k
+				WHERE k.eid = d.eid AND k.sd_aid = d.sd_aid AND k.kvn = d.kvn AND k.state IN ('pending', 'active', 'retiring'))
 		), unsendable AS (
 			-- out of the way of the others, and visible
 			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
 			WHERE o.id = ANY (ARRAY(SELECT d.id FROM due d
-				WHERE d.packet IS NULL AND d.eid NOT IN (SELECT f.eid FROM fresh f)))
-			RETURNING o.eid, o.operation_id, o.step, o.destination, o.script
+				WHERE CASE WHEN d.packet IS NULL THEN d.eid NOT IN (SELECT f.eid FROM fresh f)
+					ELSE d.id NOT IN (SELECT a.id FROM again a) END))
+			RETURNING o.packet IS NOT NULL AS had_packet, o.eid, o.operation_id, o.step, o.destination, o.script
 		), explained AS (
 			INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
 			SELECT 'out', u.eid, u.operation_id, u.step, u.destination, claim_sms.gateway, 'not sent',
-				CASE WHEN smsr.sms_segment_count(length(u.script) + 45) > most_segments
+				CASE WHEN u.had_packet THEN 'the key set that secures it was revoked or compromised'
+					WHEN smsr.sms_segment_count(length(u.script) + 45) > most_segments
 					THEN 'it takes more short messages than smsr.max_segments'
 					ELSE 'ISD-R has no active SCP80 key set that opens and whose counter is not at its end' END
 			FROM unsendable u
@@ -82,8 +99,13 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			RETURNING f.id, f.eid, f.operation_id, f.step, f.destination, f.due_at,
 				f.expires_at, f.gateway, f.attempts, f.sd_aid, f.script,
 				0 AS have, k.kvn, k.counter AS cntr,
-				smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
-					smsr.aid_tar(f.target_aid), k.counter, f.script) AS packet
+				CASE f.step WHEN 'put_key' THEN (SELECT smsr.seal_put_key(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
+							smsr.aid_tar(f.target_aid), k.counter, n.kvn, n.key_type, n.sealed, n.replaces IS NOT NULL)
+						FROM smsr.operation p
+							JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = f.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
+						WHERE p.eid = f.eid AND p.id = f.operation_id)
+					ELSE smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
+						smsr.aid_tar(f.target_aid), k.counter, f.script) END AS packet
 		), ready AS (
 			SELECT * FROM counted
 			UNION ALL
@@ -91,7 +113,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			SELECT d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
 				d.expires_at, d.gateway, d.attempts, d.sd_aid, d.script,
 				CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END, d.kvn, d.cntr, d.packet
-			FROM due d WHERE d.packet IS NOT NULL
+			FROM due d WHERE d.id IN (SELECT a.id FROM again a)
 		), counted_out AS (
 			SELECT r.*, smsr.sms_segment_count(length(r.packet)) AS parts
 			FROM ready r

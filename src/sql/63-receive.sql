@@ -36,6 +36,27 @@ CREATE FUNCTION smsr.plausible(originator text) RETURNS SETOF smsr.eid
 	END $$;
 COMMENT ON FUNCTION smsr.plausible(text) IS 'eUICCs that a message from this number may be of, at most eight: those of the number, else those that await a notification of a profile without one';
 
+-- Whoever sends under keys that were made here, and went to the card alone, has them.
+CREATE FUNCTION smsr.hear_keyset(p_eid smsr.eid, p_sd_aid smsr.aid, p_kvn smallint, p_state text) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		op_id bigint;
+	BEGIN
+		IF p_state <> 'pending' OR p_sd_aid IS DISTINCT FROM (SELECT e.isdr_aid FROM smsr.euicc e WHERE e.eid = p_eid) THEN
+			RETURN;
+		END IF;
+		SELECT o.id INTO op_id FROM smsr.operation o
+			WHERE o.eid = p_eid AND o.function = 'rotate_keys' AND o.kvn = p_kvn AND o.status IS NULL AND o.stage = 'sending';
+		IF FOUND THEN
+			PERFORM smsr.handle_event(p_eid, op_id, 'proven');
+		ELSE
+			PERFORM smsr.adopt_keyset(p_eid, p_kvn, NULL);
+		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.hear_keyset(smsr.eid, smsr.aid, smallint, text) IS 'Something authentic came under this key set: if it was pending, it is proven';
+
 CREATE FUNCTION smsr.receive_response(received_at timestamptz, originator text, tp_ud bytea, packet bytea) RETURNS text
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -53,7 +74,7 @@ CREATE FUNCTION smsr.receive_response(received_at timestamptz, originator text, 
 			FROM smsr.plausible(originator) m (eid)
 				JOIN smsr.outbound o ON o.eid = m.eid AND o.packet IS NOT NULL
 				JOIN smsr.keyset k ON k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn
-			WHERE k.state NOT IN ('revoked', 'compromised')
+			WHERE k.state IN ('pending', 'active', 'retiring')
 				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 			ORDER BY o.id
 			LIMIT 16
@@ -82,13 +103,14 @@ CREATE FUNCTION smsr.receive_response(received_at timestamptz, originator text, 
 			SELECT k.*
 			FROM smsr.plausible(originator) m (eid)
 				JOIN smsr.keyset k ON k.eid = m.eid AND k.type = 'SCP80'
-			WHERE k.state NOT IN ('revoked', 'compromised')
+			WHERE k.state IN ('pending', 'active', 'retiring')
 				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 			LIMIT 16
 		LOOP
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
 				substring(decode(smsr.setting('spi'), 'hex') FROM 2 FOR 1), packet);
 			IF r.authentic THEN
+				PERFORM smsr.hear_keyset(c.eid, c.sd_aid, c.kvn, c.state);
 				PERFORM smsr.contact(c.eid);
 				RETURN smsr.record_in(received_at, originator, tp_ud, 'late answer', format('status %s',
 						lpad(to_hex(r.status), 2, '0')), c.eid, NULL, NULL, r.cntr, r.data);
@@ -118,13 +140,16 @@ CREATE FUNCTION smsr.receive_notification(received_at timestamptz, originator te
 			FROM smsr.plausible(originator) m (eid)
 				JOIN smsr.euicc e ON e.eid = m.eid
 				JOIN smsr.keyset k ON k.eid = e.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80'
-			WHERE k.state NOT IN ('revoked', 'compromised')
+			WHERE k.state IN ('pending', 'active', 'retiring')
 				AND smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed)
 			ORDER BY k.eid, k.kvn DESC
 			LIMIT 16
 		LOOP
 			opened := smsr.unseal_command(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed, packet);
-			EXIT WHEN opened.authentic;
+			IF opened.authentic THEN
+				PERFORM smsr.hear_keyset(c.eid, c.sd_aid, c.kvn, c.state);
+				EXIT;
+			END IF;
 		END LOOP;
 		IF opened IS NULL THEN
 			RETURN smsr.record_in(received_at, originator, tp_ud, 'unknown originator', 'no eUICC with keys has this number');

@@ -118,6 +118,11 @@ CREATE FUNCTION smsr.start_approved(p_approval bigint) RETURNS void
 		)
 		SELECT array_agg(e) INTO refused FROM ended e;
 		PERFORM smsr.record_ends(refused);
+		PERFORM smsr.start_next(f.eid)
+			FROM (SELECT o.requester_id, array_agg(o.eid) AS eids
+				FROM smsr.operation o
+				WHERE o.approval_id = p_approval AND o.function = 'rotate_keys' AND o.status IS NULL GROUP BY 1) c
+				CROSS JOIN LATERAL smsr.begin_rotations(c.requester_id, c.eids) f (eid);
 		PERFORM smsr.ring();
 	END $$;
 COMMENT ON FUNCTION smsr.start_approved(bigint) IS 'Begin the operations of an approval that was given, wherever nothing else runs or waits before them; they are judged as things are now';
@@ -195,7 +200,7 @@ CREATE FUNCTION smsr.approvable_functions() RETURNS SETOF text
 		SELECT smsr.card_functions()
 		UNION ALL
 		SELECT unnest(ARRAY['update_policy_rules', 'set_approval_rule', 'register_party', 'bind_role', 'pin_eid_range',
-			'set_plma', 'create_storage_key', 'import_transport_key', 'import_transport_key_file', 'advance_counters',
+			'set_plma', 'mark_keyset', 'compromise_keys', 'create_storage_key', 'import_transport_key', 'import_transport_key_file', 'advance_counters',
 			'rewrap_storage_keys', 'destroy_storage_key', 'import_master_key', 'import_master_key_file', 'destroy_master_key',
 			'import_keys', 'expire_transport_key']);
 	END;

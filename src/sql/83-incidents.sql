@@ -33,5 +33,21 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 		'the card takes no packet under this key set any more: it needs a new one'
 	FROM smsr.keyset k
 	WHERE k.type = 'SCP80' AND k.counter >= 1099511627775
+	GROUP BY k.kvn
+	UNION ALL
+	SELECT CASE WHEN o.usable THEN 'a compromised key set, and another one is in use'
+			ELSE 'a compromised key set, and no other one' END, format('KVN %s', k.kvn), array_agg(k.eid), max(k.state_at),
+		CASE WHEN o.usable THEN 'smsr.rotate_keys() puts new keys in its place on the card'
+			ELSE 'nothing is sent to these cards: new keys have to be established by other means than a key set' END
+	FROM smsr.keyset k CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM smsr.keyset a
+		WHERE a.eid = k.eid AND a.sd_aid = k.sd_aid AND a.type = k.type AND a.state = 'active') AS usable) o
+	WHERE k.state = 'compromised'
+	GROUP BY o.usable, k.kvn
+	UNION ALL
+	SELECT 'a key set that is not proven', format('KVN %s', k.kvn), array_agg(k.eid), max(k.state_at),
+		'the card may have it: call smsr.rotate_keys() again, which finds out'
+	FROM smsr.keyset k
+	WHERE k.state = 'pending' AND NOT EXISTS (SELECT FROM smsr.operation r
+		WHERE r.eid = k.eid AND r.function = 'rotate_keys' AND r.status IS NULL)
 	GROUP BY k.kvn;
-COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end';
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven';

@@ -114,7 +114,9 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
 				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
-			('{smsr_administrator,smsr_key_officer}', '{advance_counters}'),
+			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys}'),
+			-- a campaign of rotations; whatever else it asks for, a key officer acts for nobody
+			('{smsr_key_officer}', '{request}'),
 			-- files are those below smsr.key_directory
 			('{smsr_key_officer}', '{create_storage_key,rewrap_storage_keys,reseal_keys,destroy_storage_key,
 				import_transport_key,import_transport_key_file,expire_transport_key,begin_key_ceremony,begin_master_key_ceremony,enter_key_component,

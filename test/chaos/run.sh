@@ -322,13 +322,13 @@ testimony() {
 	: >"$work/executed.tsv"
 	: >"$work/sequence.tsv"
 	for eid in $(sql 'SELECT eid FROM chaos.card'); do
-		fleet_ctl commands "$eid" | awk -v eid="$eid" -F '\t' -v OFS='\t' 'NF == 4 { print eid, NR, $0 }' >>"$work/executed.tsv"
+		fleet_ctl commands "$eid" | awk -v eid="$eid" -F '\t' -v OFS='\t' 'NF == 5 { print eid, NR, $0 }' >>"$work/executed.tsv"
 		fleet_ctl card "$eid" | awk -v eid="$eid" -F '=' -v OFS='\t' '$1 == "sequence" { print eid, $2 }' >>"$work/sequence.tsv"
 	done
 	psql -Xq -v ON_ERROR_STOP=1 <<-SQL
 		SET client_min_messages = warning;
 		DROP TABLE IF EXISTS chaos.executed, chaos.sequence;
-		CREATE TABLE chaos.executed (eid smsr.eid, n int, cntr bigint, kind text, tar text, sw text);
+		CREATE TABLE chaos.executed (eid smsr.eid, n int, cntr bigint, kind text, tar text, sw text, kvn int);
 		CREATE TABLE chaos.sequence (eid smsr.eid, sequence int);
 		\copy chaos.executed from '$work/executed.tsv'
 		\copy chaos.sequence from '$work/sequence.tsv'

@@ -22,7 +22,7 @@ check(SmsrWriter *w, const char *digits, Es5Kind kind, const char *what)
 	SmsrError	error;
 	SmsrBytes	apdu = copy_of(smsr_written(w));
 	/* Le may be absent; without data the header alone is a command */
-	size_t		enough = kind == ES5_GET_RESOURCES ? 4 : 5u + apdu.data[4];
+	size_t		enough = kind == ES5_GET_RESOURCES || kind == ES5_GET_KEY_INFO ? 4 : 5u + apdu.data[4];
 	int			accepted = 0;
 
 	is_hex(apdu, digits, "%s", what);
@@ -96,6 +96,8 @@ test_commands(void)
 	ok(aid_compare(&c.aid, &isdp) == 0, "status of one: the AID");
 	es5_write_get_resources(&w);
 	check(&w, "80CAFF2100", ES5_GET_RESOURCES, "resources");
+	es5_write_get_key_info(&w);
+	check(&w, "80CA00E000", ES5_GET_KEY_INFO, "key information");
 	es5_write_addressing_sms(&w, hex("0B919471000000F0"));
 	check(&w, "80E288000F3A070CA30A81080B919471000000F0", ES5_UPDATE_ADDRESSING, "addressing");
 	es5_write_addressing_sms(&w, noise(125));
@@ -380,4 +382,36 @@ TEST_SUITE(es5)
 	test_reading();
 	test_status();
 	test_other_answers();
+}
+
+TEST_SUITE(es5_key_info)
+{
+	static const Es5KeyInfo keys[] = {{1, 2, 0x88, 16}, {2, 2, 0x88, 16}, {3, 2, 0x88, 16}, {1, 0x40, 0x85, 32}};
+	SmsrWriter	w = writer(100);
+	SmsrBytes	data;
+	TlvReader	r;
+	Es5KeyInfo	key;
+	SmsrError	error;
+	int			n = 0;
+
+	es5_write_key_info(&w, keys, 4);
+	data = copy_of(smsr_written(&w));
+	is_hex(data, "E018C00401028810C00402028810C00403028810C00401408520", "four keys");
+	succeeds(es5_key_info_reader(data, &r, &error), &error, "key information");
+	while (es5_next_key_info(&r, &key, &error))
+	{
+		ok(n < 4 && memcmp(&key, &keys[n], sizeof(key)) == 0, "key %d", n);
+		n++;
+	}
+	ok(n == 4 && error.code == SMSR_OK, "all of them");
+	for (size_t len = 0; len < data.len; len++)
+		ok(!es5_key_info_reader(copy_of(smsr_bytes(data.data, len)), &r, &error), "not %zu octets of it", len);
+	ok(es5_key_info_reader(hex("E000"), &r, &error) && !es5_next_key_info(&r, &key, &error) && error.code == SMSR_OK,
+	   "no key at all");
+	ok(es5_key_info_reader(hex("E005C003010288"), &r, &error) && !es5_next_key_info(&r, &key, &error) &&
+	   error.code == SMSR_TRUNCATED, "a key without its length");
+	ok(es5_key_info_reader(hex("E008C0060102FF880100"), &r, &error) && es5_next_key_info(&r, &key, &error) &&
+	   key.kvn == 2 && key.type == 0x88 && key.length == 0, "the longer form");
+	ok(es5_key_info_reader(hex("E006C0040102FF88"), &r, &error) && !es5_next_key_info(&r, &key, &error) &&
+	   error.code == SMSR_TRUNCATED, "the longer form, too short");
 }

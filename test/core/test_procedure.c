@@ -16,8 +16,14 @@
 typedef void (*Check) (const Operation *op, const ProcedureEvent *ev, const ProcedureResult *r);
 
 static const uint8_t por_statuses[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 255};
-static const uint16_t words[] = {0, 0x9000, 0x6101, 0x6581, 0x6985, 0x69E1, 0x6A80, 0x6A82, 0x6A84, 0x6A88, 0x6310, 0xFFFF};
+static const uint16_t words[] = {0, 0x9000, 0x6101, 0x6581, 0x6985, 0x69E1, 0x6A80, 0x6A82, 0x6A84, 0x6A88, 0x6310, 0x9485, 0xFFFF};
 static const uint8_t types[] = {0, 1, 2, 3, 4, 5, 6, 255};
+
+static bool
+about_keys(ProcedureStep step)
+{
+	return step == STEP_NONE || step == STEP_PUT_KEY || step == STEP_KEY_INFO || step == STEP_PROVE;
+}
 
 static long
 for_each_event(const Operation *op, Check check)
@@ -29,7 +35,8 @@ for_each_event(const Operation *op, Check check)
 #define TRY() \
 	do { r = procedure(op, &ev); check(op, &ev, &r); count++; } while (0)
 
-	for (int facts = 0; facts < 64; facts++)
+	/* about a profile, or about a key set */
+	for (int facts = 0; facts < (op->function != PROC_ROTATE_KEYS ? 64 : about_keys(op->step) ? 128 : 1); facts++)
 		for (int attempts = 0; attempts < 3; attempts++)
 			for (int card = 0; card < (op->step == STEP_AUDIT ? PROFILE_STATES : 1); card++)
 			{
@@ -42,9 +49,19 @@ for_each_event(const Operation *op, Check check)
 				ev.card_fallback = facts & 8;
 				ev.card_left_gone = facts & 16;
 				ev.names_target = facts & 32;
+				if (op->function == PROC_ROTATE_KEYS)
+				{
+					ev.keys_replace = facts & 1;
+					ev.keys_pending = facts & 2;
+					ev.keys_mute = facts & 4;
+					ev.keys_match = facts & 8;
+					ev.keys_differ = facts & 16;
+					ev.keys_told = facts & 32;
+					ev.keys_there = facts & 64;
+				}
 				ev.kind = EVENT_POR;
 				/* two of the facts are not about an answer */
-				for (size_t s = 0; (facts & 33) == 0 && s < sizeof(por_statuses); s++)
+				for (size_t s = 0; ((facts & 33) == 0 || op->function == PROC_ROTATE_KEYS) && s < sizeof(por_statuses); s++)
 				{
 					ev.por_status = por_statuses[s];
 					for (ev.resyncs = 0; ev.resyncs <= PROCEDURE_MAX_RESYNCS; ev.resyncs += PROCEDURE_MAX_RESYNCS)
@@ -73,6 +90,15 @@ for_each_event(const Operation *op, Check check)
 	return count;
 }
 
+/* whether there is such a step with this in doubt */
+static bool
+asks(int function, int step, int doubt)
+{
+	if (function == PROC_ROTATE_KEYS)
+		return doubt == STEP_NONE || doubt == STEP_PUT_KEY;
+	return doubt == STEP_NONE || step == STEP_AUDIT;
+}
+
 static long
 for_all(Check check)
 {
@@ -82,9 +108,9 @@ for_all(Check check)
 	for (int function = 0; function < PROCEDURE_FUNCTIONS; function++)
 		for (int step = 0; step < PROCEDURE_STEPS; step++)
 			for (int stage = 0; stage < PROCEDURE_STAGES; stage++)
-				/* only an audit has something in doubt: see procedure_reachable */
-				for (int doubt = 0; doubt < (step == STEP_AUDIT ? PROCEDURE_STEPS : 1); doubt++)
-					for (int flags = 0; flags < 4; flags++)
+				/* only where something is asked it is in doubt: see procedure_reachable */
+				for (int doubt = 0; doubt < PROCEDURE_STEPS; doubt++)
+					for (int flags = 0; flags < (asks(function, step, doubt) ? 4 : 0); flags++)
 					{
 						op.function = (ProcedureFunction) function;
 						op.step = (ProcedureStep) step;
@@ -116,6 +142,8 @@ repeatable(ProcedureStep step)
 	return step == STEP_SET_EMERGENCY || step == STEP_UNSET_EMERGENCY || step == STEP_ADDRESSING ||
 		step == STEP_AUTHENTICATE || step == STEP_FINALISE;
 }
+
+#define KEY_EFFECTS (EFFECT_ADOPT_KEYS | EFFECT_FORGET_KEYS | EFFECT_REVOKE_KEYS | EFFECT_VACATE_KEYS)
 
 /* no audit shows what became of it */
 static bool
@@ -152,6 +180,14 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 	rule(!(finish && op->stage != STAGE_WAITING) || (r->effects & EFFECT_DROP_PACKET),
 		 "no packet outlives its operation");
 	rule(!(finish && (r->effects & EFFECT_SEND)), "nothing is sent at the end");
+	rule(!(r->effects & KEY_EFFECTS) || (finish && op->function == PROC_ROTATE_KEYS), "key sets change at the end of a rotation");
+	if (r->effects & EFFECT_ADOPT_KEYS)
+		rule(((ev->kind == EVENT_POR && op->step == STEP_PROVE) || ev->kind == EVENT_PROVEN) && r->status == STATUS_SUCCESS,
+			 "a key set is proven by what comes authentically under it");
+	if (r->effects & (KEY_EFFECTS & ~EFFECT_ADOPT_KEYS))
+		rule(op->step == STEP_PUT_KEY || op->step == STEP_KEY_INFO, "what may be on its way to be proven is kept");
+	if (op->function == PROC_ROTATE_KEYS && op->step == STEP_PROVE && finish)
+		rule((r->effects & EFFECT_ADOPT_KEYS) || ev->kind == EVENT_DEADLINE, "a proof only succeeds, or is late");
 	rule(!((r->effects & EFFECT_FOLLOW) && (r->effects & EFFECT_SPONTANEOUS)),
 		 "a notification is followed once");
 	if (r->effects & (EFFECT_FOLLOW | EFFECT_SPONTANEOUS))
@@ -171,11 +207,12 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 		op->function != PROC_CONFIRM_NOTIFICATION)
 		rule(r->status != STATUS_FAILED, "low is no failure: the card may have done it");
 	if (r->effects & EFFECT_RESYNC)
-		rule((op->step == STEP_AUDIT || op->step == STEP_CONFIRM || repeatable(op->step)) && op->stage == STAGE_SENDING &&
+		rule((op->step == STEP_AUDIT || op->step == STEP_CONFIRM || op->step == STEP_KEY_INFO || repeatable(op->step) ||
+			  (op->step == STEP_PUT_KEY && ev->keys_replace)) && op->stage == STAGE_SENDING &&
 			 ev->resyncs < PROCEDURE_MAX_RESYNCS,
 			 "a counter is moved ahead with commands that may be executed twice, and not for ever");
 	if (r->status == STATUS_EXPIRED && ev->attempts > 0 && op->stage != STAGE_WAITING &&
-		op->function != PROC_AUDIT_EIS && op->function != PROC_CONFIRM_NOTIFICATION)
+		op->function != PROC_AUDIT_EIS && op->function != PROC_CONFIRM_NOTIFICATION && op->function != PROC_ROTATE_KEYS)
 		rule(!(r->effects & EFFECT_AUDIT) == unseen(op->step), "an unknown outcome is asked after, where an audit shows it");
 	if (op->step == STEP_RELAY && op->stage == STAGE_SENDING)
 		rule(!(r->effects & (EFFECT_SEND | EFFECT_RESYNC)) && r->operation.step == STEP_RELAY,
@@ -249,7 +286,11 @@ TEST_SUITE(procedure_reachable)
 			rules_hold = false;
 		if (op.step == STEP_AUDIT && op.function != PROC_AUDIT_EIS && op.doubt == STEP_NONE)
 			rules_hold = false;
-		if (op.step != STEP_AUDIT && op.doubt != STEP_NONE)
+		if (op.step != STEP_AUDIT && op.doubt != STEP_NONE &&
+			!(op.function == PROC_ROTATE_KEYS && op.doubt == STEP_PUT_KEY && (op.step == STEP_PUT_KEY || op.step == STEP_KEY_INFO)))
+			rules_hold = false;
+		if (op.function == PROC_ROTATE_KEYS && (op.stage == STAGE_NOTIFICATION ||
+												(op.step != STEP_NONE && op.step != STEP_PUT_KEY && op.step != STEP_KEY_INFO && op.step != STEP_PROVE)))
 			rules_hold = false;
 		if (op.failed && op.step != STEP_CONFIRM)
 			rules_hold = false;
@@ -650,4 +691,104 @@ TEST_SUITE(procedure_names)
 	for (int i = 0; i < PROCEDURE_EFFECTS; i++)
 		ok(procedure_effect_name(i) != NULL, "effect %d has a name", i);
 	ok(procedure_effect_name(PROCEDURE_EFFECTS) == NULL, "and there are no more");
+}
+
+/* ---- a new key set ---- */
+
+TEST_SUITE(procedure_rotate_keys)
+{
+	Operation	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	ProcedureResult r;
+
+	is_at(op, STEP_PUT_KEY, STAGE_SENDING, "rotate: the keys are sent");
+	r = feed(&op, POR(.sw = SW_OK, .keys_match = true));
+	is_at(op, STEP_PROVE, STAGE_SENDING, "rotate: 9000 is no proof yet");
+	ok(r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "rotate: and changes no key set");
+	r = feed(&op, POR(.por_status = SCP80_CNTR_LOW));
+	ok(r.status == STATUS_SUCCESS && r.effects == (EFFECT_DROP_PACKET | EFFECT_ADOPT_KEYS | EFFECT_FINISH),
+	   "rotate: whatever comes under the new keys proves them");
+
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_OK, .keys_differ = true));
+	ends(r, STATUS_FAILED, "8.4", "4.2", "rotate: the card stored other keys");
+	ok(r.effects & EFFECT_REVOKE_KEYS, "rotate: which are of no use");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	(void) feed(&op, POR(.sw = SW_OK));
+	is_at(op, STEP_PROVE, STAGE_SENDING, "rotate: a card that says nothing of the keys has to prove them");
+	r = feed(&op, PLAIN(EVENT_POR_UNAUTHENTICATED));
+	ok(r.effects == EFFECT_RETRY_LATER, "rotate: an answer of anybody's proves nothing");
+	r = feed(&op, PLAIN(EVENT_REFUSED));
+	ok(r.effects == EFFECT_RETRY_LATER, "rotate: nor does the SMSC end it");
+	r = feed(&op, PLAIN(EVENT_DEADLINE));
+	ends(r, STATUS_EXPIRED, "1.6", "5.3", "rotate: not proven in time");
+	ok(r.effects == (EFFECT_DROP_PACKET | EFFECT_FINISH), "rotate: both sets stay as they are");
+
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_PROVEN});
+	ok(r.status == STATUS_SUCCESS && (r.effects & EFFECT_ADOPT_KEYS), "rotate: a notification under the new keys proves them too");
+
+	/* the answer is lost */
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	(void) feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 2, .por_status = SCP80_CNTR_LOW});
+	is_at(op, STEP_KEY_INFO, STAGE_SENDING, "rotate: outcome unknown, the card is asked under the old set");
+	r = feed(&op, POR(.por_status = SCP80_CNTR_LOW));
+	ok(r.effects == EFFECT_RESYNC, "rotate: a question may be asked again");
+	r = feed(&op, POR(.por_status = SCP80_TAR_UNKNOWN));
+	ok(r.effects == EFFECT_RETRY_LATER, "rotate: and again");
+	(void) feed(&op, POR(.sw = SW_OK, .keys_told = true));
+	is_at(op, STEP_PUT_KEY, STAGE_SENDING, "rotate: it does not have them, so they are put");
+	op.step = STEP_KEY_INFO;
+	(void) feed(&op, POR(.sw = SW_OK, .keys_told = true, .keys_there = true));
+	is_at(op, STEP_PROVE, STAGE_SENDING, "rotate: it has a set of this number, which is to be proven");
+	op.step = STEP_KEY_INFO;
+	(void) feed(&op, POR(.por_status = SCP80_CNTR_BLOCKED));
+	is_at(op, STEP_PROVE, STAGE_SENDING, "rotate: with the old one blocked the new one is tried");
+	op.step = STEP_KEY_INFO;
+	(void) feed(&op, POR(.sw = SW_REFERENCE_NOT_FOUND));
+	ok(op.step == STEP_PUT_KEY && op.doubt == STEP_PUT_KEY, "rotate: it does not tell, so they are put in the dark");
+	(void) feed(&op, POR(.sw = SW_WRONG_DATA));
+	is_at(op, STEP_PROVE, STAGE_SENDING, "rotate: refused then, perhaps because it has them");
+
+	/* refusals */
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_WRONG_DATA));
+	ends(r, STATUS_FAILED, "8.4", "4.2", "rotate: refused");
+	ok(r.effects & EFFECT_REVOKE_KEYS, "rotate: the number may be taken");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_NO_MEMORY));
+	ends(r, STATUS_FAILED, "8.1", "4.8", "rotate: no memory");
+	ok(r.effects & EFFECT_FORGET_KEYS, "rotate: so the card does not have them");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, POR(.sw = SW_CHECK_VALUE));
+	ok(r.status == STATUS_FAILED && (r.effects & EFFECT_FORGET_KEYS), "rotate: a wrong check value");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, POR(.por_status = SCP80_CNTR_BLOCKED));
+	ok(r.status == STATUS_FAILED && (r.effects & EFFECT_FORGET_KEYS), "rotate: the old one is blocked");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 2, .por_status = SCP80_INSUFFICIENT_MEMORY});
+	ok(op.step == STEP_KEY_INFO, "rotate: an error on the second copy says nothing of the first");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE});
+	ok(r.status == STATUS_EXPIRED && (r.effects & EFFECT_FORGET_KEYS), "rotate: never sent");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_REFUSED});
+	ok(ended(r, STATUS_FAILED, "8.1", "5.1") && (r.effects & EFFECT_FORGET_KEYS), "rotate: refused before anything left");
+
+	/* in the place of another set */
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {.keys_replace = true});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_POR, .attempts = 2, .por_status = SCP80_CNTR_LOW, .keys_replace = true});
+	ok(op.step == STEP_PUT_KEY && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "replace: may be put twice");
+	r = feed(&op, POR(.sw = SW_REFERENCE_NOT_FOUND, .keys_replace = true));
+	ok(ended(r, STATUS_FAILED, "8.4", "3.9") && (r.effects & EFFECT_VACATE_KEYS), "replace: there is nothing in its place");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {.keys_replace = true});
+	r = feed(&op, POR(.sw = SW_WRONG_DATA, .keys_replace = true));
+	ok(r.status == STATUS_FAILED && (r.effects & EFFECT_FORGET_KEYS), "replace: refused, what was there is there");
+
+	/* what an earlier rotation left open */
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {.keys_pending = true});
+	is_at(op, STEP_KEY_INFO, STAGE_SENDING, "again: the card is asked whether it has them");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {.keys_pending = true, .keys_replace = true});
+	is_at(op, STEP_PUT_KEY, STAGE_SENDING, "again: in another one's place they are just put");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {.keys_pending = true, .keys_mute = true});
+	is_at(op, STEP_PROVE, STAGE_SENDING, "again: with no other set active they are tried");
 }

@@ -197,3 +197,78 @@ TEST_SUITE(put_key)
 	fails(put_key_check_response(&command, with_bit_turned(data, 8 * 4), &error), &error,
 		  SMSR_BAD_VALUE, "key check value", 4, "the others count");
 }
+
+/* The card's side, of both forms; and of no octet other than those that were written. */
+TEST_SUITE(put_key_card)
+{
+	static const size_t lengths[] = {16, 24, 32};
+	SmsrError	error;
+
+	for (int form = PUT_KEY_WITH_LENGTH; form <= PUT_KEY_BARE; form++)
+		for (int i = 0; i < 3; i++)
+		{
+			PutKey		command = three(lengths[i]);
+			SmsrWriter	w = writer(300);
+			SmsrWriter	room = writer(200);
+			SmsrBytes	data;
+			PutKey		got;
+			int			accepted = 0;
+
+			command.form = (PutKeyForm) form;
+			if (form == PUT_KEY_BARE && lengths[i] % 16 != 0)
+				continue;
+			put_key_write(&command, KEY_TYPE_AES, hex(KEK), &w, &error);
+			data = copy_of(smsr_bytes(w.data + 5, w.len - 6));
+			succeeds(put_key_read(data, KEY_TYPE_AES, hex(KEK), &room, &got, &error), &error, "form %d, %zu octets", form, lengths[i]);
+			ok(got.kvn == command.kvn && got.count == 3, "its version and count");
+			for (int k = 0; k < 3; k++)
+				ok(got.key_type[k] == KEY_TYPE_AES && got.key[k].len == lengths[i] &&
+				   memcmp(got.key[k].data, command.key[k].data, lengths[i]) == 0, "key %d", k + 1);
+			for (size_t len = 0; len < data.len; len++)
+			{
+				room.len = 0;
+				/* whole keys of it are a command of fewer */
+				if (put_key_read(copy_of(smsr_bytes(data.data, len)), KEY_TYPE_AES, hex(KEK), &room, &got, &error))
+					accepted++;
+			}
+			ok(accepted == 2, "no beginning of it but whole keys");
+			accepted = 0;
+			for (size_t bit = 8; bit < data.len * 8; bit++)
+			{
+				room.len = 0;
+				accepted += put_key_read(with_bit_turned(data, bit), KEY_TYPE_AES, hex(KEK), &room, &got, &error) &&
+					(got.count == 3 && memcmp(got.key[0].data, command.key[0].data, 16) != 0);
+			}
+			ok(accepted == 0, "a bit in it makes no other keys");
+		}
+}
+
+TEST_SUITE(put_key_blank)
+{
+	PutKey		command = three(16);
+	SmsrWriter	w = writer(300);
+	SmsrWriter	blank = writer(300);
+	SmsrError	error;
+	size_t		same = 0;
+
+	put_key_write(&command, KEY_TYPE_AES, hex(KEK), &w, &error);
+	succeeds(put_key_write_blank(&command, &blank, &error), &error, "blank");
+	ok(blank.len == w.len, "of the same length");
+	for (size_t i = 0; i < w.len; i++)
+		same += blank.data[i] == w.data[i];
+	/* header, Lc, KVN, three times type, two lengths and a check value with its own, Le */
+	ok(same >= 4 + 1 + 1 + 3 * 7 + 1 && same <= 4 + 1 + 1 + 3 * 7 + 1 + 3, "and the same but for the keys");
+	for (int k = 0; k < 3; k++)
+		for (int i = 0; i < 16; i++)
+			if (blank.data[6 + 23 * k + 3 + i] != 0)
+				same = 0;
+	ok(same > 0, "where zeros stand");
+	fails(put_key_write(&command, KEY_TYPE_AES, smsr_bytes(NULL, 0), &w, &error), &error, SMSR_BAD_LENGTH, "wrapping key", 0,
+		  "never by a missing key");
+	command = three(24);
+	command.key_type[0] = command.key_type[1] = command.key_type[2] = KEY_TYPE_DES;
+	w.len = blank.len = 0;
+	put_key_write(&command, KEY_TYPE_DES, hex(KEK_3), &w, &error);
+	put_key_write_blank(&command, &blank, &error);
+	ok(blank.len == w.len && w.len > 0, "3DES: of the same length");
+}

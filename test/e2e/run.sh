@@ -69,7 +69,8 @@ agree() {
 # What a lost packet, a crash or a retry must never lead to.
 invariants() {
 	is "$(fleet_ctl commands | awk -F '\t' 'NF >= 6 && $5 > 0')" '' "$1: no card executed a counter twice"
-	is "$(sql "SELECT k.eid FROM smsr.keyset k JOIN (SELECT DISTINCT eid, counter FROM cards) c USING (eid)
+	stack_card_keys
+	is "$(sql "SELECT k.eid FROM smsr.keyset k JOIN card_keys c USING (eid, kvn)
 		WHERE k.type = 'SCP80' AND k.counter < c.counter")" '' "$1: no card is ahead of the counters here"
 	is "$(sql "SELECT o.id, count(a.*) FROM smsr.operation o
 			LEFT JOIN smsr.audit_trail a ON a.eid = o.eid AND a.operation_id = o.id AND a.status IS NOT NULL
@@ -79,7 +80,7 @@ invariants() {
 }
 
 stack_database "fsync = off" "smsr.retry_initial = '1s'" "smsr.retry_max = '3s'"
-CARDS=60
+CARDS=100
 stack_eis "$CARDS" --seed "$SEED"
 stack_fleet "$CARDS" --seed "$SEED" --auto-personalize --refresh 0.05 --attach 1 --repeat 2 --tries 10
 gateway_lease=3s
@@ -230,8 +231,70 @@ echo "# $(sql "SELECT string_agg(format('%s %s %s', n, function, status), ', ') 
 	(SELECT function, status, count(*) AS n FROM smsr.operation GROUP BY 1, 2 ORDER BY 1, 2) AS s")"
 echo "# $(fleet_ctl stats | grep -E '^(mt_lost|mo_lost|counter_low|rollbacks|notifications)=' | tr '\n' ' ')"
 
-stack_gateway_stop
 is "$(grep -c -i -E 'panic|fatal|sanitizer' "$logs/gateway.log" || true)" 0 'the gateway has nothing terrible in its log'
+
+# ---- card keys are rotated, while messages are lost and the server is killed ----
+
+fleet_ctl faults loss=0.1 duplicate=0.1 reorder=0.1 delay=0-500 no_por=0.05 >/dev/null
+sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM smsr.euicc) AS all_of_them, smsr.request('rotate_keys', eids, validity => '2 minutes')" >/dev/null
+sleep 2
+# what has been acknowledged is on disk: these settings are the test's own
+sql 'CHECKPOINT' >/dev/null
+kill -KILL "$(head -n 1 "$data/postmaster.pid")"
+for ((i = 0; i < 50; i++)); do
+	sleep 0.2
+	if as_owner "$pgbin/pg_ctl" --pgdata="$data" --wait --silent --log="$logs/postgres.log" start >>"$logs/restart.log" 2>&1; then break; fi
+done
+echo "# killed at $(sql "SELECT string_agg(format('%s %s', n, s), ', ' ORDER BY s) FROM
+	(SELECT coalesce(status, step, stage) AS s, count(*) AS n FROM smsr.operation WHERE function = 'rotate_keys' GROUP BY 1) AS t")"
+all_end 150 'rotation'
+rotated_ok() {
+	sql "SELECT e.eid FROM smsr.euicc e WHERE NOT EXISTS (SELECT FROM smsr.keyset k JOIN card_keys c USING (eid, kvn)
+		WHERE k.eid = e.eid AND k.state = 'active' AND encode(k.check_values, 'hex') = c.check_values)"
+}
+fleet_ctl faults loss=0 duplicate=0 reorder=0 delay=0-0 no_por=0 >/dev/null
+stack_card_keys
+is "$(rotated_ok)" '' 'rotation: each card has the key set that is active here'
+sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM smsr.keyset WHERE state = 'pending') AS open, smsr.request('rotate_keys', eids) WHERE eids IS NOT NULL" >/dev/null
+all_end 60 'rotation, what was left open'
+stack_card_keys
+is "$(rotated_ok)" '' 'rotation: each card has the key set that is active here, again'
+is "$(sql "SELECT count(*) FROM smsr.keyset WHERE state = 'pending'")" 0 'rotation: nothing is left open'
+is "$(sql "SELECT count(*) FROM smsr.keyset WHERE state = 'active' AND kvn <> 2")" "$CARDS" 'rotation: each has a new one'
+before=$(sql "SELECT max(id) FROM smsr.operation")
+request enable_profile "state = 'Disabled' AND iccid IS NOT NULL AND msisdn IS NOT NULL
+	AND (eid, isdp_aid) IN (SELECT DISTINCT ON (eid) eid, isdp_aid FROM smsr.profile WHERE state = 'Disabled' AND iccid IS NOT NULL AND msisdn IS NOT NULL ORDER BY eid, isdp_aid)" >/dev/null
+all_end 60 'enabled under the new keys'
+is "$(sql "SELECT function, status, subject_code, message, count(*) FROM smsr.operation
+	WHERE id > $before AND status NOT LIKE 'EXECUTED%' AND subject_code NOT IN ('8.2.1', '8.2.2', '8.2.3') GROUP BY 1, 2, 3, 4")" '' 'and all of them were'
+agree 'rotation'
+invariants 'rotation'
+
+# The new keys are on the cards, and nowhere else: in no log, table, file of the
+# server's, in whatever case or coding.
+sql CHECKPOINT >/dev/null
+awk -F '\t' '$2 != 2 { print $5; print $6; print $7 }' "$work/card_keys.tsv" >"$work/new_keys"
+python3 - "$work/new_keys" "$data" "$logs" <<-'PY' >"$work/leaks"
+	import base64, os, sys
+	keys = [bytes.fromhex(k) for k in open(sys.argv[1]).read().split()]
+	needles = []
+	for k in keys:
+	    needles += [k, k.hex().encode(), k.hex().upper().encode(), base64.b64encode(k)[:20]]
+	for top in sys.argv[2:]:
+	    for folder, _, files in os.walk(top):
+	        for f in files:
+	            path = os.path.join(folder, f)
+	            try:
+	                data = open(path, "rb").read()
+	            except OSError:
+	                continue
+	            if any(n in data for n in needles):
+	                print(path)
+PY
+is "$(wc -l <"$work/new_keys")" "$((3 * CARDS))" 'there are keys to look for'
+is "$(cat "$work/leaks")" '' 'and they are in no file of the server and in no log'
+
+stack_gateway_stop
 is "$(grep -c -E 'PANIC|TRAP|terminated by signal' "$logs/postgres.log" || true)" 0 'nor has the server'
 echo "1..$tests"
 ((failed == 0))

@@ -76,12 +76,13 @@ typedef enum Cause
 typedef struct Executed
 {
 	uint64_t	cntr;
+	uint8_t		kvn;			/* of the packet it came in */
 	uint8_t		kind;			/* Es5Kind, or KIND_RELAYED */
-	uint16_t	tar;			/* of the ISD-P it is about; 0 if none */
+	uint16_t	tar;			/* of the ISD-P it is about; of PUT KEY, the version; 0 if none */
 	uint16_t	sw;
 } Executed;
 
-/* What a key establishment has given the ISD-R beside its first set, or in its place */
+/* The ISD-R's: the factory's, and what key establishments and PUT KEY have added or replaced */
 typedef struct KeySet
 {
 	uint8_t		kvn;			/* 0: the place is free */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/sealing.h"
 #include "store.h"
 
 #define MAX_WORDS	16
@@ -19,6 +20,7 @@ const char *const CONTROL_HELP =
 "  dump [CARD]               true state, tab-separated: EID, ISD-P AID, ICCID,\n"
 "                            state, fall-back, MSISDN, counter\n"
 "  card CARD                 all about one card\n"
+"  keys [CARD]               key sets: EID, version, counter, check values, KIc, KID, DEK\n"
 "  commands [CARD]           what was executed: a line a card (EID, packets,\n"
 "                            commands, highest counter, counters used twice,\n"
 "                            changes repeated), or a line a command\n"
@@ -40,7 +42,8 @@ const char *const CONTROL_HELP =
 static const char *const kinds[] = {
 	"unknown", "create", "enable", "disable", "delete", "get_status",
 	"get_resources", "master_delete", "set_fallback", "update_addressing", "confirm",
-	"set_emergency", "unset_emergency"
+	"set_emergency", "unset_emergency",
+	"key_info", "put_key"
 };
 static const char *const phases[] = {"idle", "refresh", "attach", "confirm"};
 static const char *const causes[] = {
@@ -120,6 +123,35 @@ describe_card(const Card *card, Text *out)
 	}
 }
 
+/* The only place where anybody can see a card's keys: for tests that look for them elsewhere. */
+static void
+dump_keys(const Card *card, Text *out)
+{
+	char		eid[EID_DIGITS + 1];
+
+	eid_format(card->eid, eid);
+	for (int i = 0; i < CARD_KEY_SETS; i++)
+	{
+		if (card->sets[i].kvn == 0)
+			continue;
+		text_printf(out, "%s\t%u\t%" PRIu64 "\t", eid, card->sets[i].kvn, card->sets[i].cntr);
+		for (int j = 0; j < KEYS; j++)
+		{
+			uint8_t		kcv[3];
+			SmsrError	error;
+
+			if (key_check_value(KEY_TYPE_AES, smsr_bytes(card->sets[i].keys[j], KEY_LEN), kcv, &error))
+				text_hex(out, kcv, sizeof kcv);
+		}
+		for (int j = 0; j < KEYS; j++)
+		{
+			text_put(out, "\t");
+			text_hex(out, card->sets[i].keys[j], KEY_LEN);
+		}
+		text_put(out, "\n");
+	}
+}
+
 /*
  * Counters used twice: a later entry of a packet's commands under a counter
  * that is not higher than that of an earlier packet.
@@ -128,21 +160,29 @@ static void
 summarize_commands(const Card *card, Text *out)
 {
 	char		eid[EID_DIGITS + 1];
-	uint64_t	highest = 0;
+	uint64_t	highest[16] = {0};	/* of each key set */
+	uint64_t	above = 0;
 	unsigned	twice = 0;
 
 	for (size_t i = 0; i < card->log_count; i++)
 	{
-		bool		same_packet = i > 0 && card->log[i].cntr == card->log[i - 1].cntr;
+		const Executed *e = &card->log[i];
+		uint64_t   *last = &highest[e->kvn & 15];
+		bool		same_packet = i > 0 && e->cntr == e[-1].cntr && e->kvn == e[-1].kvn;
 
-		if (i > 0 && !same_packet && card->log[i].cntr <= highest)
+		if (!same_packet && e->cntr <= *last)
 			twice++;
-		if (card->log[i].cntr > highest)
-			highest = card->log[i].cntr;
+		if (e->cntr > *last)
+			*last = e->cntr;
+		if (e->cntr > above)
+			above = e->cntr;
+		/* other keys count from the beginning */
+		if (e->kind == ES5_PUT_KEY && e->sw == SW_OK)
+			highest[e->tar & 15] = 0;
 	}
 	eid_format(card->eid, eid);
 	text_printf(out, "%s\t%" PRIu32 "\t%zu\t%" PRIu64 "\t%u\t%" PRIu32 "\n", eid, card->packets,
-				card->log_count, highest, twice, card->again);
+				card->log_count, above, twice, card->again);
 }
 
 static void
@@ -152,13 +192,13 @@ list_commands(const Card *card, Text *out)
 	{
 		const Executed *e = &card->log[i];
 
-		text_printf(out, "%" PRIu64 "\t%s\t%06X\t%04X\n", e->cntr,
+		text_printf(out, "%" PRIu64 "\t%s\t%06X\t%04X\t%u\n", e->cntr,
 					e->kind == KIND_RELAYED ? "relayed" :
 					e->kind == KIND_AUTHENTICATE ? "authenticate" :
 					e->kind == KIND_ESTABLISH ? "establish" :
 					e->kind == KIND_FINALISE ? "finalise" :
 					e->kind < sizeof kinds / sizeof kinds[0] ? kinds[e->kind] : "unknown",
-					e->tar, e->sw);
+					e->tar, e->sw, e->kvn);
 	}
 }
 
@@ -278,6 +318,8 @@ card_command(Control *control, char **words, int count, Text *out)
 	}
 	if (strcmp(words[0], "dump") == 0)
 		dump_card(card, out);
+	else if (strcmp(words[0], "keys") == 0)
+		dump_keys(card, out);
 	else if (strcmp(words[0], "card") == 0)
 		describe_card(card, out);
 	else if (strcmp(words[0], "commands") == 0)
@@ -362,6 +404,11 @@ fleet_command(Control *control, char **words, int count, Text *out)
 		for (uint32_t i = 0; i < fleet->config.cards; i++)
 			dump_card(&fleet->cards[i], out);
 	}
+	else if (strcmp(words[0], "keys") == 0)
+	{
+		for (uint32_t i = 0; i < fleet->config.cards; i++)
+			dump_keys(&fleet->cards[i], out);
+	}
 	else if (strcmp(words[0], "commands") == 0)
 	{
 		for (uint32_t i = 0; i < fleet->config.cards; i++)
@@ -426,7 +473,7 @@ control_command(Control *control, const char *command, Text *out)
 		text_put(out, "error: empty line\n");
 		return;
 	}
-	if ((strcmp(words[0], "dump") == 0 || strcmp(words[0], "commands") == 0) && count > 1)
+	if ((strcmp(words[0], "dump") == 0 || strcmp(words[0], "commands") == 0 || strcmp(words[0], "keys") == 0) && count > 1)
 	{
 		card_command(control, words, count, out);
 		return;

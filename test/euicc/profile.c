@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "core/put_key.h"
+
 #define SW_WRONG_LENGTH		0x6700
 #define SW_WRONG_P1P2		0x6A86
 #define SW_WRONG_INS		0x6D00
@@ -327,6 +329,77 @@ update_addressing(Card *card, const Es5Command *command)
 	return SW_OK;
 }
 
+/*
+ * PUT KEY (GlobalPlatform Card Specification clause 11.8), format 1 in both
+ * forms: three AES keys under the DEK of the set that secured the packet.  P1 00
+ * adds a set, another value says which one it takes the place of.
+ */
+static uint16_t
+put_key(Card *card, SmsrBytes apdu, const Es5Command *command, SmsrWriter *out)
+{
+	const KeySet *by = card_last_set(card);
+	const uint8_t old_kvn = apdu.data[2] & 0x7F;
+	KeySet	   *place = NULL;
+	uint8_t		clear[KEYS * (KEY_LEN + 16)];
+	SmsrWriter	room = smsr_writer(clear, sizeof clear);
+	PutKey		keys;
+	SmsrError	error;
+
+	if (apdu.data[3] != (0x80 | 0x01))
+		return SW_WRONG_P1P2;
+	if (!put_key_read(command->data, KEY_TYPE_AES, smsr_bytes(by->keys[2], KEY_LEN), &room, &keys, &error))
+		return error.code == SMSR_BAD_VALUE ? SW_CHECK_VALUE : SW_WRONG_DATA;
+	if (keys.count != KEYS || keys.kvn < 1 || keys.kvn > 0x0F)
+		return SW_WRONG_DATA;
+	for (int i = 0; i < KEYS; i++)
+	{
+		if (keys.key_type[i] != KEY_TYPE_AES || keys.key[i].len != KEY_LEN)
+			return SW_ALGORITHM;
+	}
+	if (old_kvn != 0)
+	{
+		place = card_key_set(card, old_kvn);
+		if (place == NULL)
+			return SW_REFERENCE_NOT_FOUND;
+	}
+	if (keys.kvn != old_kvn && card_key_set(card, keys.kvn) != NULL)
+		return SW_WRONG_DATA;
+	for (int i = 0; place == NULL && i < CARD_KEY_SETS; i++)
+	{
+		if (card->sets[i].kvn == 0)
+			place = &card->sets[i];
+	}
+	if (place == NULL)
+		return SW_NO_MEMORY;
+	put_u8(out, keys.kvn);
+	place->kvn = keys.kvn;
+	place->cntr = 0;
+	for (int i = 0; i < KEYS; i++)
+	{
+		uint8_t		kcv[3];
+
+		memcpy(place->keys[i], keys.key[i].data, KEY_LEN);
+		if (key_check_value(KEY_TYPE_AES, keys.key[i], kcv, &error))
+			put_bytes(out, kcv, sizeof kcv);
+	}
+	return SW_OK;
+}
+
+static uint16_t
+get_key_info(const Card *card, SmsrWriter *out)
+{
+	Es5KeyInfo	keys[CARD_KEY_SETS * KEYS];
+	size_t		count = 0;
+
+	for (int i = 0; i < CARD_KEY_SETS; i++)
+	{
+		for (int j = 0; card->sets[i].kvn != 0 && j < KEYS; j++)
+			keys[count++] = (Es5KeyInfo) {(uint8_t) (j + 1), card->sets[i].kvn, KEY_TYPE_AES, KEY_LEN};
+	}
+	es5_write_key_info(out, keys, count);
+	return SW_OK;
+}
+
 /* A command that es5_read_command() does not know: what is it that is wrong? */
 static uint16_t
 unknown_command(uint8_t ins)
@@ -345,7 +418,7 @@ unknown_command(uint8_t ins)
 }
 
 static uint16_t
-dispatch(Fleet *fleet, Card *card, const Es5Command *command, uint8_t ins, SmsrWriter *out)
+dispatch(Fleet *fleet, Card *card, const Es5Command *command, SmsrBytes apdu, SmsrWriter *out)
 {
 	switch (command->kind)
 	{
@@ -370,12 +443,16 @@ dispatch(Fleet *fleet, Card *card, const Es5Command *command, uint8_t ins, SmsrW
 			return get_status(card, command, out);
 		case ES5_GET_RESOURCES:
 			return get_resources(card, out);
+		case ES5_GET_KEY_INFO:
+			return get_key_info(card, out);
+		case ES5_PUT_KEY:
+			return put_key(card, apdu, command, out);
 		case ES5_UPDATE_ADDRESSING:
 			return update_addressing(card, command);
 		case ES5_CONFIRM_NOTIFICATION:
 			return switching_confirm(fleet, card, command->sequence, out);
 		default:
-			return unknown_command(ins);
+			return unknown_command(apdu.len > 1 ? apdu.data[1] : 0);
 	}
 }
 
@@ -395,7 +472,7 @@ add_entry(Card *card, Executed entry)
 static void
 card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 {
-	Executed	entry = {.cntr = cntr, .kind = (uint8_t) command->kind, .sw = sw};
+	Executed	entry = {.cntr = cntr, .kvn = card->kvn, .kind = (uint8_t) command->kind, .sw = sw};
 	bool		change = command->kind == ES5_CREATE_ISDP ||
 		command->kind == ES5_ENABLE_PROFILE ||
 		command->kind == ES5_DISABLE_PROFILE ||
@@ -404,6 +481,8 @@ card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 		command->kind == ES5_SET_FALLBACK_ATTRIBUTE;
 	uint8_t		tar[3];
 
+	if (command->kind == ES5_PUT_KEY && command->data.len > 0)
+		entry.tar = command->data.data[0];
 	if (aid_tar(&command->aid, tar))
 		entry.tar = (uint16_t) (tar[1] << 8 | tar[2]);
 	for (size_t i = card->log_count; change && i-- > 0;)
@@ -413,6 +492,7 @@ card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 		if (last->kind == ES5_GET_STATUS || last->kind == ES5_GET_RESOURCES ||
 			last->kind == ES5_CONFIRM_NOTIFICATION || last->kind == ES5_UPDATE_ADDRESSING ||
 			last->kind == ES5_SET_EMERGENCY_ATTRIBUTE || last->kind == ES5_UNSET_EMERGENCY_ATTRIBUTE ||
+			last->kind == ES5_GET_KEY_INFO || last->kind == ES5_PUT_KEY ||
 			last->kind >= KIND_RELAYED || last->kind == ES5_UNKNOWN)
 			continue;
 		if (sw == SW_OK && last->sw == SW_OK && last->kind == entry.kind && last->tar == entry.tar)
@@ -427,7 +507,7 @@ uint16_t
 card_relayed(Fleet *fleet, Card *card, uint16_t tar)
 {
 	fleet->stats.commands++;
-	add_entry(card, (Executed) {.cntr = card_cntr(card), .kind = KIND_RELAYED, .tar = tar, .sw = SW_OK});
+	add_entry(card, (Executed) {.cntr = card_cntr(card), .kvn = card->kvn, .kind = KIND_RELAYED, .tar = tar, .sw = SW_OK});
 	return SW_OK;
 }
 
@@ -437,6 +517,7 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 	Es5Command	command = {0};
 	SmsrError	error = {0};
 	uint64_t	cntr = card_cntr(card);
+	uint8_t		kvn = card->kvn;
 	uint8_t		kind;
 	uint16_t	sw;
 
@@ -445,16 +526,16 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 		fleet->stats.commands++;
 		if (sw != SW_OK)
 			fleet->stats.refused_commands++;
-		add_entry(card, (Executed) {.cntr = cntr, .kind = kind, .sw = sw});
+		add_entry(card, (Executed) {.cntr = cntr, .kvn = kvn, .kind = kind, .sw = sw});
 		return sw;
 	}
 	if (es5_read_command(apdu, &command, &error))
-		sw = dispatch(fleet, card, &command, apdu.len > 1 ? apdu.data[1] : 0, out);
+		sw = dispatch(fleet, card, &command, apdu, out);
 	else
 		sw = error.code == SMSR_BAD_VALUE ? SW_WRONG_DATA : SW_WRONG_LENGTH;
 	fleet->stats.commands++;
 	if (sw != SW_OK)
 		fleet->stats.refused_commands++;
-	card_log(card, card_cntr(card), &command, sw);
+	card_log(card, cntr, &command, sw);
 	return sw;
 }

@@ -29,7 +29,7 @@ store_save(Fleet *fleet, const char *path, Text *why)
 		text_printf(why, "%s: %s", temporary, strerror(errno));
 		return false;
 	}
-	fprintf(file, "smsr-fleet-state 2 %" PRIu64 " %" PRIu32 " %" PRIu64 "\n",
+	fprintf(file, "smsr-fleet-state 3 %" PRIu64 " %" PRIu32 " %" PRIu64 "\n",
 			fleet->config.seed, fleet->config.cards, fleet->config.first);
 	for (uint32_t i = 0; i < fleet->config.cards; i++)
 	{
@@ -37,9 +37,16 @@ store_save(Fleet *fleet, const char *path, Text *why)
 
 		fprintf(file, "card %" PRIu64 " %" PRIu64 " %d %u %u %u %u %u %u %u %u %u %" PRIu32
 				" %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 "\n",
-				c->serial, c->sets[0].cntr, c->on, c->phase, c->cause, c->type, c->tries, c->from,
+				c->serial, (uint64_t) c->kvn, c->on, c->phase, c->cause, c->type, c->tries, c->from,
 				c->to, c->pinned, c->sequence, c->reference, c->mt_count, c->mo_count,
 				c->packets, c->again, c->smsr_address);
+		for (int j = 0; j < CARD_KEY_SETS; j++)
+		{
+			fprintf(file, "keyset %u %" PRIu64 " ", c->sets[j].kvn, c->sets[j].cntr);
+			for (size_t k = 0; k < sizeof c->sets[j].keys; k++)
+				fprintf(file, "%02X", ((const uint8_t *) c->sets[j].keys)[k]);
+			fputc('\n', file);
+		}
 		for (int j = 0; j < CARD_PROFILES; j++)
 		{
 			const Profile *p = &c->profiles[j];
@@ -54,7 +61,7 @@ store_save(Fleet *fleet, const char *path, Text *why)
 					p->memory, p->msisdn, p->imsi);
 		}
 		for (size_t j = 0; j < c->log_count; j++)
-			fprintf(file, "log %" PRIu64 " %u %u %u\n", c->log[j].cntr, c->log[j].kind,
+			fprintf(file, "log %" PRIu64 " %u %u %u %u\n", c->log[j].cntr, c->log[j].kvn, c->log[j].kind,
 					c->log[j].tar, c->log[j].sw);
 	}
 	fputs("end\n", file);
@@ -104,6 +111,7 @@ read_profile(const char *line, Profile *p)
 static bool
 read_card(const char *line, Card *card)
 {
+	uint64_t	kvn;
 	unsigned	on,
 				phase,
 				cause,
@@ -114,12 +122,13 @@ read_card(const char *line, Card *card)
 	if (sscanf(line, "card %" SCNu64 " %" SCNu64 " %u %u %u %u %u %" SCNu16 " %" SCNu16
 			   " %" SCNu16 " %" SCNu16 " %" SCNu16 " %" SCNu32 " %" SCNu32 " %" SCNu32
 			   " %" SCNu32 " %" SCNu64 " %n",
-			   &card->serial, &card->sets[0].cntr, &on, &phase, &cause, &type, &tries, &card->from,
+			   &card->serial, &kvn, &on, &phase, &cause, &type, &tries, &card->from,
 			   &card->to, &card->pinned, &card->sequence, &card->reference, &card->mt_count,
 			   &card->mo_count, &card->packets, &card->again,
 			   &card->smsr_address, &end) != CARD_FIELDS || line[end] != '\0' ||
-		phase > PHASE_CONFIRM || cause > CAUSE_ROLL_BACK || type > 0xFF || tries > 0xFF)
+		phase > PHASE_CONFIRM || cause > CAUSE_ROLL_BACK || type > 0xFF || tries > 0xFF || kvn > 15)
 		return false;
+	card->kvn = (uint8_t) kvn;
 	card->on = on != 0;
 	card->phase = (uint8_t) phase;
 	card->cause = (uint8_t) cause;
@@ -129,17 +138,37 @@ read_card(const char *line, Card *card)
 }
 
 static bool
+read_keyset(const char *line, KeySet *set)
+{
+	uint8_t    *octets = &set->keys[0][0];
+	int			end = 0;
+	unsigned	value;
+
+	*set = (KeySet) {0};
+	if (sscanf(line, "keyset %" SCNu8 " %" SCNu64 " %n", &set->kvn, &set->cntr, &end) != 2 || end == 0 ||
+		set->kvn > 15)
+		return false;
+	for (size_t i = 0; i < sizeof set->keys; i++, end += 2)
+	{
+		if (sscanf(line + end, "%2X", &value) != 1)
+			return false;
+		octets[i] = (uint8_t) value;
+	}
+	return line[end] == '\n';
+}
+
+static bool
 read_log(const char *line, Executed *e)
 {
 	int			end = 0;
 
-	return sscanf(line, "log %" SCNu64 " %" SCNu8 " %" SCNu16 " %" SCNu16 " %n",
-				  &e->cntr, &e->kind, &e->tar, &e->sw, &end) == 4 && line[end] == '\0';
+	return sscanf(line, "log %" SCNu64 " %" SCNu8 " %" SCNu8 " %" SCNu16 " %" SCNu16 " %n",
+				  &e->cntr, &e->kvn, &e->kind, &e->tar, &e->sw, &end) == 5 && line[end] == '\0';
 }
 
 /* One line; *card is the one that the lines now belong to. */
 static bool
-read_line(Fleet *fleet, const char *line, Card **card, int *profiles, bool apply)
+read_line(Fleet *fleet, const char *line, Card **card, int *sets, int *profiles, bool apply)
 {
 	Card		scratch = {0};
 	Profile		profile;
@@ -150,7 +179,7 @@ read_line(Fleet *fleet, const char *line, Card **card, int *profiles, bool apply
 		if (!read_card(line, &scratch))
 			return false;
 		*card = fleet_card(fleet, scratch.serial);
-		*profiles = 0;
+		*profiles = *sets = 0;
 		if (*card == NULL)
 			return false;
 		if (apply)
@@ -165,6 +194,17 @@ read_line(Fleet *fleet, const char *line, Card **card, int *profiles, bool apply
 	}
 	if (*card == NULL)
 		return false;
+	if (strncmp(line, "keyset ", 7) == 0)
+	{
+		KeySet		set;
+
+		if (*sets == CARD_KEY_SETS || !read_keyset(line, &set))
+			return false;
+		if (apply)
+			(*card)->sets[*sets] = set;
+		(*sets)++;
+		return true;
+	}
 	if (strncmp(line, "profile ", 8) == 0)
 	{
 		if (*profiles == CARD_PROFILES || !read_profile(line, &profile))
@@ -197,11 +237,12 @@ read_file(Fleet *fleet, FILE *file, const char *path, bool apply, Text *why)
 				first;
 	uint32_t	cards;
 	Card	   *card = NULL;
+	int			sets = 0;
 	int			profiles = 0;
 
 	rewind(file);
 	if (fgets(line, sizeof line, file) == NULL ||
-		sscanf(line, "smsr-fleet-state 2 %" SCNu64 " %" SCNu32 " %" SCNu64,
+		sscanf(line, "smsr-fleet-state 3 %" SCNu64 " %" SCNu32 " %" SCNu64,
 			   &seed, &cards, &first) != 3)
 	{
 		text_printf(why, "%s: not a state of smsr-fleet", path);
@@ -218,7 +259,7 @@ read_file(Fleet *fleet, FILE *file, const char *path, bool apply, Text *why)
 		number++;
 		if (strcmp(line, "end\n") == 0)
 			return true;
-		if (!read_line(fleet, line, &card, &profiles, apply))
+		if (!read_line(fleet, line, &card, &sets, &profiles, apply))
 		{
 			text_printf(why, "%s: line %lu can not be read", path, number);
 			return false;

@@ -49,6 +49,10 @@ write_command(const Es5Command *c, SmsrWriter *w)
 		case ES5_CONFIRM_NOTIFICATION:
 			es5_write_confirm(w, c->sequence);
 			return true;
+		case ES5_GET_KEY_INFO:
+			es5_write_get_key_info(w);
+			return true;
+		case ES5_PUT_KEY:
 		case ES5_UNKNOWN:
 		case ES5_MASTER_DELETE:
 		case ES5_UPDATE_ADDRESSING:
@@ -125,6 +129,17 @@ other_answers(SmsrBytes data)
 		es5_write_resources(&w, &resources);
 		property(es5_read_resources(smsr_written(&w), &again, &error));
 		property(memcmp(&resources, &again, sizeof(again)) == 0);
+	}
+	else
+		explained(error, data.len);
+
+	if (es5_key_info_reader(data, &r, &error))
+	{
+		Es5KeyInfo	key;
+
+		while (es5_next_key_info(&r, &key, &error))
+			property(key.type != 0xFF || r.pos >= 8);
+		property(error.code == SMSR_OK || error.offset <= data.len);
 	}
 	else
 		explained(error, data.len);

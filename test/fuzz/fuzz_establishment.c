@@ -114,6 +114,26 @@ put_key_answer(SmsrBytes input)
 		explained(error, input.len);
 }
 
+/* what a card would make of it */
+static void
+put_key_data(SmsrBytes input, uint8_t type)
+{
+	static const uint8_t kek[16] = {2};
+	uint8_t		room[300];
+	SmsrWriter	w = smsr_writer(room, sizeof(room));
+	PutKey		c;
+	SmsrError	error;
+
+	if (put_key_read(input, type, smsr_bytes(kek, sizeof(kek)), &w, &c, &error))
+	{
+		property(c.count >= 1 && c.count <= PUT_KEY_MAX_KEYS && !w.overflow);
+		for (size_t i = 0; i < c.count; i++)
+			property(c.key[i].data >= room && c.key[i].data + c.key[i].len <= room + w.len);
+	}
+	else
+		explained(error, input.len);
+}
+
 static void
 identity(SmsrBytes input)
 {
@@ -138,7 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	SmsrBytes	input = smsr_bytes(data, size);
 
-	switch (take_u8(&input) % 7)
+	switch (take_u8(&input) % 8)
 	{
 		case 0:
 			template(input);
@@ -157,6 +177,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 5:
 			put_key_answer(input);
+			break;
+		case 7:
+			put_key_data(input, input.len % 2 ? KEY_TYPE_AES : KEY_TYPE_DES);
 			break;
 		default:
 			identity(input);

@@ -31,6 +31,7 @@ typedef struct Shell
 	unsigned	sent;			/* steps whose command was sent */
 	unsigned	done;			/* effects there were */
 	bool		target_gone;
+	bool		replaces;		/* a key set that takes another one's place */
 } Shell;
 
 static const uint16_t words[] = {
@@ -59,7 +60,7 @@ next_event(Shell *s, SmsrBytes *input, ProcedureEvent *ev)
 			s->attempts++;
 		return false;
 	}
-	ev->kind = (ProcedureEventKind) (kind & 0x07);
+	ev->kind = (ProcedureEventKind) (kind & 0x0F);
 	/* a PoR answers what was sent; a late one may come at any time */
 	if (ev->kind == EVENT_POR && s->attempts == 0)
 		s->attempts = 1;
@@ -78,6 +79,13 @@ next_event(Shell *s, SmsrBytes *input, ProcedureEvent *ev)
 	ev->card_fallback = facts & 0x10;
 	ev->card_left_gone = facts & 0x20;
 	ev->card_state = (ProfileState) (card % PROFILE_STATES);
+	ev->keys_pending = card & 0x01;
+	ev->keys_replace = s->replaces;
+	ev->keys_mute = card & 0x04;
+	ev->keys_match = card & 0x08;
+	ev->keys_differ = card & 0x10;
+	ev->keys_told = card & 0x20;
+	ev->keys_there = card & 0x40;
 	return true;
 }
 
@@ -170,7 +178,10 @@ judge(const Shell *s, const ProcedureEvent *ev)
 	if (s->status == STATUS_EXPIRED)
 		property(ev->kind == EVENT_DEADLINE);
 	if (!done)
+	{
+		property(!(s->done & EFFECT_ADOPT_KEYS));
 		return;
+	}
 	property(s->sent != 0);
 	switch (s->op.function)
 	{
@@ -205,6 +216,9 @@ judge(const Shell *s, const ProcedureEvent *ev)
 		case PROC_UPDATE_SMSR_ADDRESSING:
 			/* no audit shows it: only the card's own word will do */
 			property(ev->kind == EVENT_POR && sw_is_success(ev->sw));
+			break;
+		case PROC_ROTATE_KEYS:
+			property((s->done & EFFECT_ADOPT_KEYS) && (ev->kind == EVENT_PROVEN || s->op.step == STEP_PROVE));
 			break;
 		case PROC_AUDIT_EIS:
 			property(s->done & EFFECT_FOLLOW_AUDIT);
@@ -256,6 +270,7 @@ operate(SmsrBytes input)
 	ProcedureEvent ev;
 
 	s.op.function = (ProcedureFunction) (take_u8(&input) % PROCEDURE_FUNCTIONS);
+	s.replaces = input.len & 1;
 	s.op.stage = STAGE_WAITING;
 	while (input.len > 0)
 	{

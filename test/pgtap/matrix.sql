@@ -48,7 +48,7 @@ BEGIN
 		END IF;
 	END LOOP;
 END $$;
-UPDATE actor SET party_id = smsr.setting('smsr_id') WHERE name = 'administrator';
+UPDATE actor SET party_id = smsr.setting('smsr_id') WHERE name IN ('administrator', 'key_officer');
 SELECT smsr.register_party('1.3.6.1.4.1.99999.200.99', 'MNO', 'another operator');
 
 -- ---- about what ----
@@ -136,6 +136,9 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('reject', 'approval', NULL, 'smsr.reject(1)'),
 	('master_delete', 'administrator', 'Disabled', 'smsr.master_delete($1, $2, ''\x01'', ''\x02'', ''\x03'', ''\x04'', ''\x05'')'),
 	('update_smsr_addressing', 'administrator', NULL, 'smsr.update_smsr_addressing($1, ''+4917'')'),
+	('rotate_keys', 'keys', NULL, 'smsr.rotate_keys($1)'),
+	('mark_keyset', 'administrator key_officer', NULL, 'smsr.mark_keyset($1, 1, ''revoked'', ''x'')'),
+	('compromise_keys', 'administrator key_officer', NULL, 'smsr.compromise_keys(ARRAY[$1], ''x'')'),
 	('register_inbox', 'administrator', NULL, 'smsr.register_inbox()'),
 	('verify_eis', 'administrator', NULL, 'smsr.verify_eis(ARRAY[$1])'),
 	('unstick', 'administrator', NULL, 'smsr.unstick(1)'),
@@ -195,6 +198,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 INSERT INTO entry (function, rules, state, call, recorded_as) VALUES
 	('request', 'profile', 'Disabled', 'smsr.request(''enable_profile'', ARRAY[$1], ARRAY[$2])', 'enable_profile'),
 	('request', 'own', 'Disabled', 'smsr.request(''update_smsr_addressing'', ARRAY[$1], arguments => ''{"{\"sms_address\": \"+4917\"}"}'')', 'update_smsr_addressing'),
+	('request', 'keys asked', NULL, 'smsr.request(''rotate_keys'', ARRAY[$1])', 'rotate_keys'),
 	('delete_isdp', 'profile', 'Disabled', 'smsr.delete_isdp($1, $2)', 'delete_profile');
 -- what policies and views of tenants ask: of the caller alone, so it has no object and is nobody's secret
 CREATE TABLE not_entry (function name);
@@ -255,6 +259,10 @@ INSERT INTO rule VALUES
 	('handed', 'eum smdp mno m2m m2m_little m2m_none', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
 	-- whoever asked no question has no answer
 	('asked', 'eum smdp mno m2m m2m_little m2m_none peer', '-', '-', '-', '-', '-'),
+	-- these have no key set to begin with, but whoever is told so was let in
+	('keys', 'administrator key_officer', '8.4 3.9', '8.4 3.9', '8.4 3.9', '8.1.1 3.9', '8.4 3.9'),
+	('keys asked', 'administrator key_officer', '8.4 3.9', '8.4 3.9', '8.4 3.9', '8.1.1 3.9', '8.4 3.9'),
+	('keys asked', 'eum smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
 	-- it answers everybody, and each with what a call would be told
 	('whoever', 'eum smdp mno m2m m2m_little m2m_none peer administrator', '-', '-', '-', '-', '-');
 -- about no eUICC

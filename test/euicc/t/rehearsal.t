@@ -26,7 +26,7 @@ is scalar(() = $fleet->ctl('dump') =~ /00001000\t\d+\tEnabled\tt\t/g), 50, '... 
 my @commands = split /^/, $fleet->ctl('commands');
 is scalar(grep { /^\d{32}\t4\t4\t4\t0\t0$/ } @commands), 50, 'commands: four packets each, none twice';
 is $fleet->ctl('commands 1'),
-	"1\tenable\t000011\t9000\n2\tconfirm\t000000\t9000\n3\tenable\t000010\t9000\n4\tconfirm\t000000\t9000\n",
+	"1\tenable\t000011\t9000\t2\n2\tconfirm\t000000\t9000\t2\n3\tenable\t000010\t9000\t2\n4\tconfirm\t000000\t9000\t2\n",
 	'commands of one card';
 undef $fleet;
 
