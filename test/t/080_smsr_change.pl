@@ -18,7 +18,7 @@ use Time::HiRes qw(sleep time);
 my $NORTH = '1.3.6.1.4.1.99999.3';
 my @ID = ('1.3.6.1.4.1.99999.9', '1.3.6.1.4.1.99999.19');
 my @NUMBER = ('491700000000', '491700000001');
-my $cards = $ENV{SMSR_CARDS} // 1000;
+my $cards = $ENV{SMSR_CARDS} // 100;
 my $root = $ENV{SMSR_ROOT} // '.';
 srand(8);
 
