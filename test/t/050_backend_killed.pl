@@ -92,7 +92,7 @@ sub iccid { my ($state) = @_; return $stack->sql("SELECT iccid FROM smsr.profile
 sub carried_out
 {
 	my ($kind) = @_;
-	return scalar grep { /\t$kind\t.*\t9000$/ } split /\n/, $stack->ctl('commands', $eid);
+	return scalar grep { /\t$kind\t.*\t9000\t\d+$/ } split /\n/, $stack->ctl('commands', $eid);
 }
 
 sub all_well
