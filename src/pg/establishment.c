@@ -485,7 +485,7 @@ smsr_prepare_key_set(PG_FUNCTION_ARGS)
 	uint8		kvn = kvn_arg(fcinfo, 4);
 	EstablishmentRequest request = scp80_request(0, kvn, PG_GETARG_INT64(5), smsr_bytes(NULL, 0));
 	uint8		signature[CURVE_SIGNATURE_LEN];
-	Establishment establishment;
+	Establishment *establishment = &secure_memory()->establishment;
 	Certificate ecasd;
 	Certificate certificate;
 	PrivatePlace place;
@@ -500,18 +500,16 @@ smsr_prepare_key_set(PG_FUNCTION_ARGS)
 	own_place(own, &place);
 	ephemeral_place(eid, kvn, &ephemeral);
 
-	good = establishment_prepare(profile_of_card(), &request, ecasd.curve, &establishment, &error);
+	good = establishment_prepare(profile_of_card(), &request, ecasd.curve, establishment, &error);
 	if (good)
 	{
-		values[0] = octets_datum(establishment.crt, establishment.crt_len);
-		values[1] = octets_datum(establishment.point, CURVE_POINT_LEN);
-		values[3] = PointerGetDatum(keystore_seal_secret(&ephemeral, smsr_bytes(establishment.private_key, CURVE_PRIVATE_LEN)));
-		OPENSSL_cleanse(establishment.private_key, CURVE_PRIVATE_LEN);
-		good = establishment_sign(profile_of_card(), &establishment, octets_arg(fcinfo, 6), certificate.curve,
+		values[0] = octets_datum(establishment->crt, establishment->crt_len);
+		values[1] = octets_datum(establishment->point, CURVE_POINT_LEN);
+		values[3] = PointerGetDatum(keystore_seal_secret(&ephemeral, smsr_bytes(establishment->private_key, CURVE_PRIVATE_LEN)));
+		good = establishment_sign(profile_of_card(), establishment, octets_arg(fcinfo, 6), certificate.curve,
 								  open_private(&place.place, octets_arg(fcinfo, 3), "private key of this SM-SR"),
 								  signature, &error);
 	}
-	establishment_cleanse(&establishment);
 	secure_wipe();
 	if (!good)
 		smsr_report_build(&error, "key set");
@@ -534,8 +532,9 @@ smsr_conclude_key_set(PG_FUNCTION_ARGS)
 	SmsrBytes	receipt = octets_arg(fcinfo, 7);
 	uint8		answer[128];
 	SmsrWriter	w = smsr_writer(answer, sizeof(answer));
-	Establishment establishment = {0};
-	EstablishedKeys keys;
+	SecureMemory *memory = secure_memory();
+	Establishment *establishment = &memory->establishment;
+	EstablishedKeys *keys = &memory->established;
 	KeysetKeys	set = {0};
 	Certificate ecasd;
 	SealingPlace ephemeral;
@@ -546,36 +545,34 @@ smsr_conclude_key_set(PG_FUNCTION_ARGS)
 	bool		good;
 
 	need_certificate(octets_arg(fcinfo, 3), "ECASD certificate", &ecasd);
-	if (crt.len > sizeof(establishment.crt))
+	if (crt.len > sizeof(establishment->crt))
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("CRT of a handover was altered")));
 	ephemeral_place(eid, kvn, &ephemeral);
-	establishment.curve = ecasd.curve;
-	establishment.crt_len = crt.len;
-	memcpy(establishment.crt, crt.data, crt.len);
+	establishment->curve = ecasd.curve;
+	establishment->crt_len = crt.len;
+	memcpy(establishment->crt, crt.data, crt.len);
 	if (dr.len > 0)
 		put_tlv(&w, 0x85, dr.data, dr.len);
 	put_tlv(&w, 0x86, receipt.data, receipt.len);
-	memcpy(establishment.private_key, open_private(&ephemeral, octets_arg(fcinfo, 5), "ephemeral key of a handover").data,
+	memcpy(establishment->private_key, open_private(&ephemeral, octets_arg(fcinfo, 5), "ephemeral key of a handover").data,
 		   CURVE_PRIVATE_LEN);
 
 	good = !w.overflow &&
-		establishment_conclude(profile_of_card(), &establishment, ecasd.point, smsr_bytes(NULL, 0),
-							   smsr_written(&w), &keys, &error);
-	establishment_cleanse(&establishment);
-	secure_wipe();
+		establishment_conclude(profile_of_card(), establishment, ecasd.point, smsr_bytes(NULL, 0),
+							   smsr_written(&w), keys, &error);
 	if (good)
 	{
-		for (size_t i = 0; i < keys.count && i < 3; i++)
+		for (size_t i = 0; i < keys->count && i < 3; i++)
 		{
-			set.key[i] = smsr_bytes(keys.key[i], keys.len);
-			if (!key_check_value(keys.key_type, set.key[i], check_values + i * 3, &error))
+			set.key[i] = smsr_bytes(keys->key[i], keys->len);
+			if (!key_check_value(keys->key_type, set.key[i], check_values + i * 3, &error))
 				good = false;
 		}
-		values[0] = PointerGetDatum(keystore_seal(eid, smsr_bytes(sd_aid.octets, sd_aid.len), kvn, keys.key_type, &set));
-		values[1] = octets_datum(check_values, keys.count * 3);
-		established_keys_cleanse(&keys);
+		values[0] = PointerGetDatum(keystore_seal(eid, smsr_bytes(sd_aid.octets, sd_aid.len), kvn, keys->key_type, &set));
+		values[1] = octets_datum(check_values, keys->count * 3);
 		nulls[0] = nulls[1] = !good;
 	}
+	secure_wipe();
 	if (!good)
 	{
 		values[2] = fault_datum(&error);

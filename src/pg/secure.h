@@ -6,6 +6,7 @@
 #define SMSR_SECURE_H
 
 #include "core/diversification.h"
+#include "core/establishment.h"
 #include "core/sealing.h"
 
 #define SECURE_SECRET_LEN		256 /* a key in digits, a PIN */
@@ -30,6 +31,8 @@ typedef struct SecureMemory
 	uint8		wrapped[2 * KEYSET_MAX_LEN];	/* a key on its way in */
 	uint8		unwrapped[3][KEYSET_MAX_LEN];	/* a set of them */
 	DiversifiedKeys derived;	/* one that was made here */
+	Establishment establishment;	/* its ephemeral private key */
+	EstablishedKeys established;	/* and the keys that were agreed on */
 } SecureMemory;
 
 extern SecureMemory *secure_memory(void);

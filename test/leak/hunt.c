@@ -7,8 +7,8 @@
  * KEYS is a file with a line "name hexadecimal" for each key.  A PLACE is a file,
  * a directory with all that is below it, "core:PID" for what a core file of that
  * process would hold, or "memory:PID" for all that it has.  Each key is looked
- * for as octets, as octets in words of another byte order (key schedules of
- * portable AES code), in hexadecimal, in base64 at all three alignments, in the
+ * for as octets, in reverse (numbers of libcrypto), in words of another byte order
+ * (key schedules of portable AES code), in hexadecimal, in base64 at all three alignments, in the
  * escape format of bytea, and as the numbers of octets that the server's printed
  * plans have, of the key itself and of its hexadecimal digits.
  *
@@ -160,6 +160,9 @@ add_key(const char *name, const uint8_t *key, size_t len)
 	uint8_t		swapped[KEY_MAX_LEN];
 
 	add(name, "octets", key, len);
+	for (size_t i = 0; i < len; i++)
+		swapped[i] = key[len - 1 - i];
+	add(name, "octets in reverse", swapped, len);
 	if (len % 4 == 0)
 	{
 		for (size_t i = 0; i < len; i++)

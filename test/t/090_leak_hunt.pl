@@ -12,7 +12,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use LeakHunt qw(pieces random_key openssl check_value kwp_wrap kwp_unwrap cmac hunt slurp_octets);
+use LeakHunt qw(unseal pieces random_key openssl check_value kwp_wrap kwp_unwrap cmac hunt slurp_octets);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SmsrStack;
@@ -37,7 +37,7 @@ sub module_is_there
 }
 my %has = map { $_ => 1 } @modules;
 
-my $stack = SmsrStack->new('leak', cards => $CARDS, seed => $seed, conf => <<"CONF");
+my $conf = <<"CONF";
 shared_preload_libraries = '@{[join ',', @modules]}'
 shared_buffers = 16MB
 max_connections = 20
@@ -58,6 +58,7 @@ restart_after_crash = off
 @{[$has{pg_stat_statements} ? "pg_stat_statements.track = all\npg_stat_statements.track_planning = on" : '']}
 @{[$has{auto_explain} ? "auto_explain.log_min_duration = 0\nauto_explain.log_analyze = on\nauto_explain.log_verbose = on\nauto_explain.log_nested_statements = on\nauto_explain.log_settings = on\nauto_explain.log_triggers = on" : '']}
 CONF
+my $stack = SmsrStack->new('leak', cards => $CARDS, seed => $seed, conf => $conf);
 my $node = $stack->node;
 my $dir = $stack->{dir};
 my $data = $node->data_dir;
@@ -247,9 +248,9 @@ core_is_clean($s, 'after packets');
 # a message for a card that is away, through the functions of the gateway
 $stack->end('gateway');
 $s->ask('SELECT count(smsr.audit_eis(eid)) FROM smsr.euicc');
-says("SELECT * FROM smsr.claim_sms('leak', 2)", qr/\\x/, 'messages are claimed');
-says("SELECT count(smsr.sms_refused(sms_id, 'busy', true)::text) FROM smsr.claim_sms('leak', 1)", qr/^1$/, 'and refused');
-says("SELECT array_length(array_agg(sms_id), 1), smsr.release_sms(array_agg(sms_id)) FROM smsr.claim_sms('leak', 1)", qr/^1\|/, 'and given back');
+says("SELECT * FROM smsr.claim_sms('leak', 2, '1 s')", qr/\\x/, 'messages are claimed');
+says("SELECT count(smsr.sms_refused(sms_id, 'busy', true)::text) FROM smsr.claim_sms('leak', 1, '1 s')", qr/^1$/, 'and refused');
+says("SELECT array_length(array_agg(sms_id), 1), smsr.release_sms(array_agg(sms_id)) FROM smsr.claim_sms('leak', 1, '1 s')", qr/^1\|/, 'and given back');
 says("SELECT smsr.receive_sms(address, octets) FROM smsr.message WHERE direction = 'in' LIMIT 3", qr/./, 'messages that came before come again');
 says("SELECT smsr.receive_sms(ARRAY['490000', NULL], ARRAY['\\x027100000b0a0000010000000000010000'::bytea, '\\x00'])", qr/./, 'and messages of strangers');
 says("SELECT smsr.sms_cpi(octets), smsr.receive_sms(address, octets::text) FROM smsr.message WHERE direction = 'in' LIMIT 1", qr/^11/, 'and once more, as text');
@@ -267,7 +268,6 @@ sub altered { my ($document) = @_; $document =~ s/(<KeyComponent type="88" value
 (my $no_hex = $document[0]) =~ s/(<KeyComponent type="88" value=")../$1zz/;
 (my $bad_type = $document[0]) =~ s/<KeyComponent type="88"/<KeyComponent type="85"/;
 (my $not_closed = $document[0]) =~ s{</Key>}{};
-my $clear = (documents($CARDS + 1, 1))[0];
 for (
 	[ altered($document[0]), qr/does not unwrap/, 'an altered wrap' ],
 	[ $wrong_kcv, qr/check value is wrong/, 'a wrong check value' ],
@@ -403,6 +403,115 @@ nothing_in('temporary files', "$data/base/pgsql_tmp");
 $s->ask("SELECT '$mark_hex'");
 nothing_in('pg_stat_activity', write_query('activity', 'SELECT * FROM pg_stat_activity'));
 
+# ---- a change of SM-SR: keys that cards agree on ----
+
+# A second server, which takes the cards.
+my @id = ('1.3.6.1.4.1.99999.9', '1.3.6.1.4.1.99999.19');
+my $taker = PostgreSQL::Test::Cluster->new('leak2');
+$stack->write_file('kek2', $key{kek2} = random_key(32));
+$taker->init;
+$taker->append_conf('postgresql.conf', $conf . <<"CONF");
+smsr.smsr_id = '$id[1]'
+smsr.kek_file = '$dir/kek2'
+smsr.sms_address = '+491700000001'
+smsr.retry_initial = '1s'
+CONF
+$taker->start;
+$node->append_conf('postgresql.conf', "smsr.sms_address = '+491700000000'\n");
+$node->reload;
+my @carrier = map { LeakHunt->session($_, $record) } $node, $taker;
+system("$root/build/smsr-fleet", 'ci', '--output', "$dir/ci.pem") == 0 or die;
+$carrier[1]->ask($_) for 'CREATE EXTENSION smsr', 'SELECT smsr.create_storage_key()', "SELECT smsr.trust_ci(pg_read_binary_file('$dir/ci.pem'))",
+	"INSERT INTO smsr.party (oid, kind, name) VALUES ('1.3.6.1.4.1.99999.3', 'MNO', 'North'), ('1.3.6.1.4.1.99999.4', 'MNO', 'South')",
+	'CREATE ROLE test_gateway LOGIN', "SELECT smsr.grant_gateway('test_gateway')", "SET smsr.reason = '$mark_hex'";
+for my $n (0, 1)
+{
+	system("$root/build/smsr-fleet", 'sm-sr', "SR$n", "$dir/sr$n.cert", "$dir/sr$n.key") == 0 or die;
+	chmod 0600, "$dir/sr$n.key";
+	my ($certificate) = slurp_octets("$dir/sr$n.cert") =~ /([0-9a-f]+)/;
+	my $private = slurp_octets("$dir/sr$n.key");
+	$key{"own-$n"} = $private =~ /^([0-9a-fA-F]{64})\s*$/ ? pack('H*', $1) : $private;
+	like($carrier[$n]->ask("SELECT smsr.import_own_certificate('\\x$certificate', '$dir/sr$n.key')"), qr/./s, "SM-SR $n has a certificate");
+	like($carrier[$n]->ask("SELECT smsr.import_own_certificate('\\x$certificate', '$dir/key.aes-kwp')"), qr/ERROR/, 'and takes no other key for it');
+	$carrier[$n]->ask("INSERT INTO smsr.party (oid, kind, name) VALUES ('$id[1 - $n]', 'SM-SR', 'the other one')");
+	$carrier[$n]->ask("CREATE ROLE north LOGIN; DELETE FROM smsr.party_role WHERE party_id = '1.3.6.1.4.1.99999.3'; SELECT smsr.bind_role('1.3.6.1.4.1.99999.3', 'north');
+		GRANT USAGE ON SCHEMA smsr TO north; CREATE ROLE carrier LOGIN; SELECT smsr.grant_carrier('carrier');
+		GRANT EXECUTE ON FUNCTION smsr.prepare_smsr_change(smsr.eid[], text, interval, text[]), smsr.smsr_change(smsr.eid[], text, interval, text[]) TO north");
+}
+is(length $key{"own-$_"}, 32, "whose private key is known") for 0, 1;
+$stack->start_gateway;
+(my $gateway = slurp_octets("$dir/gateway.conf")) =~ s/port=@{[$node->port]}/port=@{[$taker->port]}/;
+$gateway =~ s/@{[$node->host]}/@{[$taker->host]}/;
+$gateway =~ s/491700000000/491700000001/;
+$stack->write_file('gateway2.conf', $gateway);
+$stack->spawn('gateway2', "$root/build/smsr-gateway", '--config', "$dir/gateway2.conf");
+
+ok($stack->wait_until_done(20), 'nothing is under way');
+my %storage_key2 = map { my ($id, $wrapped) = split /\|/; $id => kwp_unwrap($key{kek2}, pack 'H*', $wrapped) }
+	split /\n/, $taker->safe_psql('postgres', "SELECT id, encode(wrapped, 'hex') FROM smsr.storage_key");
+$key{"taker-storage-key-$_"} = $storage_key2{$_} for keys %storage_key2;
+my $moving = "'{" . join(',', split /\n/, $stack->sql("SELECT eid FROM smsr.euicc JOIN smsr.keyset USING (eid) WHERE counter > 1 AND eid <> '$eid' ORDER BY 1 LIMIT 2")) . "}'::smsr.eid[]";
+like($carrier[0]->ask("SELECT ready, obstacles FROM smsr.plan_handover('SELECT eid FROM smsr.euicc', '$id[1]'); SELECT ready, obstacles FROM smsr.plan_handover($moving, '$id[1]')"), qr/^t\|/m, 'a change of SM-SR is planned');
+$carrier[1]->ask("SET ROLE north; SELECT * FROM smsr.prepare_smsr_change($moving, '$id[0]', '1 hour'); RESET ROLE");
+$carrier[0]->ask("SET ROLE north; SELECT * FROM smsr.smsr_change($moving, '$id[1]', '60 s'); RESET ROLE");
+my %ephemeral;
+my $limit = time + 40;
+my $moved = 0;
+while (time < $limit && $moved < 2)
+{
+	for my $n (0, 1)
+	{
+		my @message = grep { /^\{/ } split /\n/, $carrier[$n]->ask("SET ROLE carrier; SELECT message FROM smsr.claim_peer_messages('leak', 100, '5 s'); RESET ROLE");
+		$carrier[1 - $n]->ask("SET ROLE carrier; SELECT smsr.receive_peer_message('$id[$n]', \$j\$$_\$j\$); RESET ROLE") for @message;
+		next if $n != 0;
+		for (split /\n/, $taker->safe_psql('postgres', "SELECT eid, encode(sealed, 'hex') FROM smsr.handover WHERE sealed IS NOT NULL"))
+		{
+			my ($eid, $sealed) = split /\|/;
+			$carrier[1]->ask("SELECT length(smsr.reseal_ephemeral_key(eid, kvn, sealed)), smsr.reseal_ephemeral_key(eid, 9, sealed) FROM smsr.handover WHERE sealed IS NOT NULL");
+			$ephemeral{$eid} //= $key{"ephemeral-$eid"} = unseal($storage_key2{1}, pack 'H*', $sealed);
+		}
+	}
+	$moved = $taker->safe_psql('postgres', 'SELECT count(*) FROM smsr.euicc');
+	sleep 0.05;
+}
+note($carrier[0]->ask('SELECT * FROM smsr.handover; SELECT * FROM smsr.handover_past; SELECT eid, function, stage, status, message FROM smsr.operation ORDER BY id DESC LIMIT 6')) if $moved < 2;
+is($moved, 2, 'cards have agreed on keys with another SM-SR');
+is(scalar keys %ephemeral, 2, 'by private keys that are known');
+for (split /\n/, $taker->safe_psql('postgres', "SELECT eid, encode(sealed, 'hex') FROM smsr.keyset"))
+{
+	my ($eid, $sealed) = split /\|/;
+	my @agreed = unpack 'C/a C/a C/a', unseal($storage_key2{1}, pack 'H*', $sealed);
+	$key{"agreed-$eid-$_"} = $agreed[$_] for 0 .. 2;
+}
+is(join(' ', map { length $key{$_} } grep { /^agreed-/ } keys %key), join(' ', (16) x 6), 'and so are the keys');
+$carrier[1]->ask('SELECT smsr.create_storage_key(); SELECT smsr.reseal_keys(); SELECT * FROM smsr.key_evidence(); SELECT smsr.get_eis(eid) FROM smsr.euicc; SELECT * FROM smsr.handover_past');
+like($carrier[1]->ask('SELECT count(smsr.finalise_handover(eid)) FROM smsr.euicc'), qr/^2$/m, 'the cards are told again to delete the keys from before');
+# the same as calls of a party
+$carrier[0]->ask("CREATE ROLE peer LOGIN; SELECT smsr.bind_role('$id[1]', 'peer'); GRANT USAGE ON SCHEMA smsr TO peer;
+	GRANT EXECUTE ON FUNCTION smsr.handover_euicc(smsr.eid, xml, interval, bigint), smsr.create_additional_key_set(smsr.eid, int, bigint, text, int, bytea, bytea, bytea, bigint) TO peer; SET ROLE peer");
+$carrier[0]->ask("SELECT smsr.handover_euicc('$eid', @{[xml($document[2])]}, '1 hour', 1)");
+$carrier[0]->ask("SELECT smsr.create_additional_key_set('$eid', 5, 0, 'ECC-256', 0, '\\x00', '\\x04', '\\x00', 2); RESET ROLE");
+core_is_clean($carrier[$_], "after a change of SM-SR, of server $_") for 0, 1;
+for my $n (0, 1)
+{
+	my $server = ($node, $taker)[$n];
+	my @pids = split /\n/, $server->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE usename = 'test_gateway'");
+	$server->append_conf('postgresql.conf', "smsr.core_files = on\n");
+	$server->reload;
+	# a session that only listens hears of it with its next command
+	my @readable;
+	for (1 .. 60) { @readable = grep { open my $memory, '<', "/proc/$_/mem" } @pids; last if @readable == @pids; sleep 0.05; }
+	isnt("@readable", '', "the gateway of server $n has sessions");
+	is(hunt(pieces(\%key), map { "core:$_" } @readable), '', 'and no piece of a key is in a core image of theirs');
+	$server->append_conf('postgresql.conf', "smsr.core_files = off\n");
+	$server->reload;
+}
+$_->close for @carrier;
+$stack->end($_) for qw(gateway gateway2);
+$taker->safe_psql('postgres', 'CHECKPOINT');
+nothing_in('the log of the second server', $taker->logfile);
+nothing_in('the data directory of the second server', $taker->data_dir);
+
 # ---- every function that has to do with keys was called ----
 
 my %not_called = (
@@ -410,21 +519,18 @@ my %not_called = (
 	'scp80_response' => 'the same',
 	'scp80_open_command' => 'the same',
 	'scp80_open_response' => 'the same',
-	# the change of SM-SR takes two databases: 080_smsr_change.pl
-	map { $_ => 'not searched yet' } qw(claim_peer_messages conclude_key_set create_additional_key_set finalise_handover handover
-		handover_card_ended handover_euicc handover_event handover_result handover_to_card hear_key_set hear_receipt
-		import_own_certificate key_set_commands key_set_commands_for lock_handover off_card_certificate own_key plan_handover
-		prepare_key_set read_handed_eis read_receipt receive_peer_message reseal_ephemeral_key reseal_own_key seal_own_key_file
-		start_for_handover take_over),
 );
 $_->close for $s, $listener;
-my $called = $stack->sql(<<'SQL');
+my $uncalled = <<'SQL';
 SELECT string_agg(p.oid::regprocedure::text, E'\n' ORDER BY p.proname)
 FROM pg_proc p LEFT JOIN pg_stat_user_functions f ON f.funcid = p.oid
 WHERE p.pronamespace = 'smsr'::regnamespace AND f.calls IS NULL
 	AND concat_ws(' ', p.proname, p.proargnames::text) ~* 'key|seal|kek|packet|scp80|wrap|secret|component|ceremon|document|claim|tp_ud|receive|transport|master|psk|establish|receipt|handover'
 SQL
-is(join("\n", grep { !/^smsr\.(\w+)/ || !$not_called{$1} } split /\n/, $called), '', 'no function that has to do with keys was left out');
+my %uncalled;
+$uncalled{$_}++ for map { split /\n/, $_->safe_psql('postgres', $uncalled) } $node, $taker;
+$taker->stop('fast');
+is(join("\n", grep { $uncalled{$_} == 2 && (!/^smsr\.(\w+)/ || !$not_called{$1}) } sort keys %uncalled), '', 'no function that has to do with keys was left out');
 
 # ---- the search ----
 

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(pieces random_key openssl check_value kwp_wrap kwp_unwrap cmac hunt slurp_octets);
+our @EXPORT_OK = qw(unseal pieces random_key openssl check_value kwp_wrap kwp_unwrap cmac hunt slurp_octets);
 
 my $root = $ENV{SMSR_ROOT} // '.';
 
@@ -51,6 +51,13 @@ sub cmac
 {
 	my ($key, $data) = @_;
 	return openssl($data, 'mac', '-cipher', sprintf('AES-%d-CBC', 8 * length $key), '-macopt', 'hexkey:' . unpack('H*', $key), '-binary', 'CMAC');
+}
+
+# What is in a sealed blob; GCM is CTR from 2 on, and here nobody asks for its tag.
+sub unseal
+{
+	my ($storage_key, $blob) = @_;
+	return openssl(substr($blob, 17, -16), 'enc', '-d', '-aes-256-ctr', '-K', unpack('H*', $storage_key), '-iv', unpack('H*', substr $blob, 5, 12) . '00000002');
 }
 
 # ---- the search ----
