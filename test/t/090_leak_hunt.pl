@@ -1,5 +1,5 @@
-# Known keys are used in every way there is, good and bad, on a server that logs
-# all it can, and then searched for: in the log, in statistics, in what plans and
+# Known keys are used in every way there is, good and bad, on servers that log
+# all they can, and then searched for: in the log, in statistics, in what plans and
 # functions say, in a dump, in the files of the data directory and in the memory
 # that a core file would show.
 #
@@ -447,6 +447,41 @@ $stack->write_file('gateway2.conf', $gateway);
 $stack->spawn('gateway2', "$root/build/smsr-gateway", '--config', "$dir/gateway2.conf");
 
 ok($stack->wait_until_done(20), 'nothing is under way');
+# ---- a rotation: keys that this SM-SR makes ----
+
+sub know_keysets
+{
+	my ($what, $of) = @_;
+	for (split /\n/, $stack->sql("SELECT eid, kvn, encode(sealed, 'hex') FROM smsr.keyset WHERE $of"))
+	{
+		my ($eid, $kvn, $sealed) = split /\|/;
+		$sealed = pack 'H*', $sealed;
+		my @octets = unpack 'C/a C/a C/a', unseal($key{'storage-key-' . unpack 'x N', $sealed}, $sealed);
+		$key{"$what-$eid-$kvn-$_"} = $octets[$_] for 0 .. $#octets;
+	}
+	return scalar grep { /^\Q$what\E-/ } keys %key;
+}
+like($carrier[0]->ask("SELECT count(smsr.rotate_keys(eid)) FROM smsr.euicc e WHERE eid IN (SELECT eid FROM smsr.keyset WHERE counter > 1) AND eid <> '$eid'"), qr/^[23]$/, 'key sets are rotated');
+is(know_keysets('made', "state = 'pending' AND origin = 'rotation'") % 3, 0, 'the new keys are known');
+ok($stack->wait_until_done(20), 'and cards have them');
+cmp_ok(know_keysets('made', "state = 'active' AND origin = 'rotation'"), '>=', 6, 'and prove it');
+my $pair = "FROM smsr.keyset n JOIN smsr.keyset o USING (eid, sd_aid) WHERE n.origin = 'rotation' AND o.state = 'retiring'";
+my $old = 'eid, sd_aid, o.kvn, o.key_type, o.sealed';
+my $bad = 'set_byte(n.sealed, 40, get_byte(n.sealed, 40) # 1)';
+like($carrier[0]->ask("SELECT smsr.put_key_script(eid, sd_aid, n.kvn, n.key_type, n.sealed, false), smsr.put_key_seals($old, n.kvn, n.key_type, n.sealed),
+	smsr.seal_put_key($old, '\\x1639', '\\x000001', 7, n.kvn, n.key_type, n.sealed, false), smsr.put_key_answer(eid, sd_aid, n.kvn, n.key_type, n.sealed, '\\x03000102'),
+	smsr.new_keyset($old, 9::smallint), smsr.read_key_versions('\\xE003C00103') $pair"), qr/\|t\|\\x/, 'PUT KEY by hand');
+like($carrier[0]->ask("SELECT smsr.seal_put_key($old, '\\x1639', '\\x000001', 7, n.kvn, n.key_type, $bad, false) $pair"), qr/ERROR.*can not be brought/, 'and with an altered key set');
+like($carrier[0]->ask("SELECT smsr.put_key_seals($old, n.kvn, n.key_type, $bad), smsr.put_key_script(eid, sd_aid, n.kvn, n.key_type, $bad, true) $pair"), qr/^f\|$/m, 'without an error');
+$carrier[0]->ask("SELECT smsr.mark_keyset('$eid', 3, 'revoked', 'test'), smsr.mark_keyset('$eid', 99, 'revoked', 'test')");
+$carrier[0]->ask("SELECT smsr.mark_keyset('$eid', 3, 'revoked', 'test')");
+$carrier[0]->ask("BEGIN; SELECT smsr.rotate_keys('$eid'); SELECT smsr.give_up_keyset(eid, kvn, 'revoke_keys', NULL, 'test') FROM smsr.keyset WHERE state = 'pending'; ROLLBACK");
+$carrier[0]->ask("SELECT * FROM smsr.compromise_keys(ARRAY['$eid'::smsr.eid], 'test')");
+$carrier[0]->ask('SELECT k.*, smsr.keyset_life(k.state, \'revoke\'), smsr.keyset_use(k.state, \'send\') FROM smsr.keyset k; SELECT * FROM smsr.message; SELECT smsr.decode(script), smsr.describe(script) FROM smsr.message; SELECT * FROM smsr.audit_trail');
+core_is_clean($carrier[0], 'after a rotation of card keys');
+
+# ---- and the change ----
+
 my %storage_key2 = map { my ($id, $wrapped) = split /\|/; $id => kwp_unwrap($key{kek2}, pack 'H*', $wrapped) }
 	split /\n/, $taker->safe_psql('postgres', "SELECT id, encode(wrapped, 'hex') FROM smsr.storage_key");
 $key{"taker-storage-key-$_"} = $storage_key2{$_} for keys %storage_key2;
