@@ -8,8 +8,7 @@
  */
 #include "procedure.h"
 
-#include "es5.h"
-#include "notification.h"
+#include "procedure_conditions.h"
 #include "scp80.h"
 
 #define F(f)	(1u << (f))
@@ -42,8 +41,6 @@
 #define END_DOUBT	0x08		/* back to the step that was in doubt */
 #define DOUBT_KEYS	0x10		/* PUT KEY is what is in doubt */
 
-typedef bool (*Condition) (const Operation *op, const ProcedureEvent *ev);
-
 typedef struct Row
 {
 	unsigned	functions;
@@ -61,437 +58,6 @@ typedef struct Row
 	const char *because;
 } Row;
 
-/* ---- conditions ---- */
-
-static bool
-always(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	(void) ev;
-	return true;
-}
-
-static bool
-target_enabled(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->target_enabled;
-}
-
-/* the answer is on its way: TS 31.115 two-step answers, "more time" */
-static bool
-por_unfinished(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->por_status == SCP80_MORE_TIME ||
-		ev->por_status == SCP80_RESPONSE_BY_SUBMIT ||
-		ev->por_status == SCP80_RESPONSE_BY_USSD;
-}
-
-/*
- * Only for commands that may be executed twice: a network that doubles a
- * message makes a card say "low" of a command that it has just executed.
- */
-static bool
-por_low_first(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->por_status == SCP80_CNTR_LOW && ev->attempts <= 1 &&
-		ev->resyncs < PROCEDURE_MAX_RESYNCS;
-}
-
-/* 06 may stand for any of 01 to 05, so it may be "low" */
-static bool
-por_low(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->por_status == SCP80_CNTR_LOW || ev->por_status == SCP80_UNIDENTIFIED_ERROR;
-}
-
-static bool
-por_low_again(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->attempts > 1 && por_low(op, ev);
-}
-
-static bool
-por_blocked(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->por_status == SCP80_CNTR_BLOCKED;
-}
-
-static bool
-por_memory(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->por_status == SCP80_INSUFFICIENT_MEMORY;
-}
-
-static bool
-por_error(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->por_status != SCP80_POR_OK;
-}
-
-static bool
-sw_ok(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return sw_is_success(ev->sw);
-}
-
-static bool
-sw_none(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->sw == 0;
-}
-
-static bool
-sw_pol1(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->sw == SW_POL1;
-}
-
-static bool
-sw_gone(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->sw == SW_REFERENCE_NOT_FOUND || ev->sw == SW_NOT_FOUND;
-}
-
-static bool
-sw_conditions(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->sw == SW_CONDITIONS;
-}
-
-static bool
-sw_memory(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->sw == SW_NO_MEMORY;
-}
-
-static bool
-nothing_in_doubt(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) ev;
-	return op->doubt == STEP_NONE;
-}
-
-/* GET STATUS answers 6A88 when what it was asked for is not on the card */
-static bool
-audit_told(const Operation *op, const ProcedureEvent *ev)
-{
-	return sw_is_success(ev->sw) || sw_gone(op, ev);
-}
-
-static bool
-audit_told_no_doubt(const Operation *op, const ProcedureEvent *ev)
-{
-	return op->doubt == STEP_NONE && audit_told(op, ev);
-}
-
-/* the audit shows that the command in doubt was carried out */
-static bool
-audit_shows_done(const Operation *op, const ProcedureEvent *ev)
-{
-	if (!audit_told(op, ev))
-		return false;
-	switch (op->doubt)
-	{
-		case STEP_CREATE:
-			return ev->card_state != PROFILE_ABSENT;
-		case STEP_ENABLE:
-			return ev->card_state == PROFILE_ENABLED;
-		case STEP_DISABLE:
-			return ev->card_state == PROFILE_DISABLED;
-		case STEP_DELETE:
-		case STEP_MASTER_DELETE:
-			return ev->card_state == PROFILE_ABSENT;
-		case STEP_SET_FALLBACK:
-			return ev->card_fallback;
-		case STEP_AUTO_DELETE:
-			return ev->card_left_gone;
-		case STEP_CONFIRM:
-			if (op->function == PROC_ENABLE_PROFILE)
-				return ev->card_state == PROFILE_ENABLED;
-			/* POL1 may have taken it with the confirmation */
-			return ev->card_state == PROFILE_DISABLED || ev->card_state == PROFILE_ABSENT;
-		default:
-			return false;
-	}
-}
-
-#define DONE_IN_DOUBT(name, step) \
-static bool \
-name(const Operation *op, const ProcedureEvent *ev) \
-{ \
-	return op->doubt == (step) && audit_shows_done(op, ev); \
-}
-
-DONE_IN_DOUBT(created_after_all, STEP_CREATE)
-DONE_IN_DOUBT(enabled_after_all, STEP_ENABLE)
-DONE_IN_DOUBT(disabled_after_all, STEP_DISABLE)
-DONE_IN_DOUBT(deleted_after_all, STEP_DELETE)
-DONE_IN_DOUBT(master_deleted_after_all, STEP_MASTER_DELETE)
-DONE_IN_DOUBT(fallback_after_all, STEP_SET_FALLBACK)
-DONE_IN_DOUBT(auto_deleted_after_all, STEP_AUTO_DELETE)
-
-/*
- * The audit's own counter had to be moved ahead, so the card can not have taken
- * the command, and now that it has taken the audit it never will: safe to send.
- */
-static bool
-never_reached(const Operation *op, const ProcedureEvent *ev)
-{
-	if (op->doubt == STEP_NONE || ev->resyncs == 0 || !audit_told(op, ev))
-		return false;
-	/* nothing is left to be confirmed where the card went back in the meantime */
-	return op->doubt != STEP_CONFIRM || audit_shows_done(op, ev);
-}
-
-static bool
-auto_delete_not_done(const Operation *op, const ProcedureEvent *ev)
-{
-	return op->doubt == STEP_AUTO_DELETE && audit_told(op, ev);
-}
-
-/* the card had the confirmation and is where it was asked to be */
-static bool
-confirmed_after_all(const Operation *op, const ProcedureEvent *ev)
-{
-	return op->doubt == STEP_CONFIRM && ev->resyncs == 0 && audit_shows_done(op, ev);
-}
-
-static bool
-confirmed_and_gone(const Operation *op, const ProcedureEvent *ev)
-{
-	return confirmed_after_all(op, ev) && ev->card_state == PROFILE_ABSENT;
-}
-
-static bool
-confirmed_and_auto_delete(const Operation *op, const ProcedureEvent *ev)
-{
-	return confirmed_after_all(op, ev) && ev->auto_delete && !ev->card_left_gone;
-}
-
-static bool
-rolled_back_in_doubt(const Operation *op, const ProcedureEvent *ev)
-{
-	return op->doubt == STEP_CONFIRM && audit_told(op, ev);
-}
-
-/* the card did not say that it took the confirmation: it may have gone back before */
-static bool
-confirmation_in_doubt(const Operation *op, const ProcedureEvent *ev)
-{
-	return !op->failed && (ev->por_status != SCP80_POR_OK || !sw_is_success(ev->sw));
-}
-
-static bool
-rolled_back(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) ev;
-	return op->failed;
-}
-
-static bool
-target_gone(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->target_gone;
-}
-
-static bool
-auto_delete(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->auto_delete;
-}
-
-/*
- * Which switch a notification reports: of the step at hand, of the one that an
- * audit asks about, or of the one whose confirmation is under way.
- */
-static ProcedureStep
-switching(const Operation *op)
-{
-	ProcedureStep step = op->step == STEP_AUDIT ? op->doubt : op->step;
-
-	if (step == STEP_CONFIRM)
-		return op->function == PROC_ENABLE_PROFILE ? STEP_ENABLE :
-			op->function == PROC_CONFIRM_NOTIFICATION ? STEP_NONE : STEP_DISABLE;
-	return step;
-}
-
-static bool
-switched_as_asked(const Operation *op, const ProcedureEvent *ev)
-{
-	if (switching(op) == STEP_ENABLE)
-		return ev->type == NOTIFICATION_CHANGE_SUCCEEDED && ev->names_target;
-	/* facts: 05 on a disable by one reading, 02 by another; both are accepted */
-	if (switching(op) == STEP_DISABLE)
-		return (ev->type == NOTIFICATION_FALL_BACK ||
-				ev->type == NOTIFICATION_CHANGE_SUCCEEDED) && !ev->names_target;
-	return false;
-}
-
-/*
- * Only once the card has accepted the command: before that a roll-back or a
- * fall-back is news of something older, and the command's fate is still open.
- */
-static bool
-switched_otherwise(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->type == NOTIFICATION_CHANGE_FAILED ||
-		ev->type == NOTIFICATION_CHANGE_SUCCEEDED ||
-		ev->type == NOTIFICATION_FALL_BACK;
-}
-
-/* while the confirmation is under way: the card went back in the meantime */
-static bool
-went_back(const Operation *op, const ProcedureEvent *ev)
-{
-	return switched_otherwise(op, ev) &&
-		(op->step == STEP_CONFIRM || op->doubt == STEP_CONFIRM);
-}
-
-static bool
-never_sent(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->attempts == 0;
-}
-
-/* ---- conditions of a new key set ---- */
-
-static bool
-keys_to_prove(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->keys_pending && ev->keys_mute;
-}
-
-static bool
-keys_to_ask(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->keys_pending && !ev->keys_replace;
-}
-
-/*
- * What takes the place of a set that is out of use may be put twice: the card
- * has the same keys under the same number afterwards.  No question would tell
- * more, since it names a set of that number before and after.
- */
-static bool
-put_again_low_first(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->keys_replace && por_low_first(op, ev);
-}
-
-static bool
-put_again_low(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->keys_replace && por_low_again(op, ev);
-}
-
-static bool
-put_again_later(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->keys_replace && por_low(op, ev);
-}
-
-/* where no question tells more, or none was answered: only a proof will */
-static bool
-put_untold(const Operation *op, const ProcedureEvent *ev)
-{
-	return sw_none(op, ev) && (ev->keys_replace || op->doubt != STEP_NONE);
-}
-
-/* an earlier copy may have been taken, though this one was not */
-static bool
-put_error_again(const Operation *op, const ProcedureEvent *ev)
-{
-	return !ev->keys_replace && op->doubt == STEP_NONE && ev->attempts > 1 && por_error(op, ev);
-}
-
-static bool
-put_error_in_doubt(const Operation *op, const ProcedureEvent *ev)
-{
-	return op->doubt != STEP_NONE && por_error(op, ev);
-}
-
-static bool
-keys_match(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return sw_is_success(ev->sw) && ev->keys_match;
-}
-
-static bool
-keys_differ(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return sw_is_success(ev->sw) && ev->keys_differ;
-}
-
-static bool
-put_in_doubt(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) ev;
-	return op->doubt != STEP_NONE;
-}
-
-static bool
-nothing_to_replace(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->keys_replace && sw_gone(op, ev);
-}
-
-/* a refusal that has nothing to do with the number */
-static bool
-keys_refused(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->keys_replace || ev->sw == SW_ALGORITHM || ev->sw == SW_CHECK_VALUE ||
-		ev->sw == SW_MEMORY_FAILURE;
-}
-
-static bool
-keys_there(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->keys_told && ev->keys_there;
-}
-
-/* the card had the command and said nothing to it, or it was put in the dark */
-static bool
-keys_not_stored(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->keys_told && op->doubt != STEP_NONE;
-}
-
-static bool
-keys_told(const Operation *op, const ProcedureEvent *ev)
-{
-	(void) op;
-	return ev->keys_told;
-}
-
-static bool
-never_put(const Operation *op, const ProcedureEvent *ev)
-{
-	return ev->attempts == 0 && op->doubt == STEP_NONE;
-}
-
 /* ---- rows ---- */
 
 #define DROP	EFFECT_DROP_PACKET
@@ -500,12 +66,12 @@ never_put(const Operation *op, const ProcedureEvent *ev)
 #define ROTATE	F(PROC_ROTATE_KEYS)
 
 #define GO(function, step) \
-	{F(function), ANY_STEP, G(STAGE_WAITING), EVENT_START, always, step, STAGE_SENDING, \
+	{F(function), ANY_STEP, G(STAGE_WAITING), EVENT_START, when_always, step, STAGE_SENDING, \
 	 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL}
 
 static const Row rows[] = {
 	/* the turn of a waiting operation */
-	{F(PROC_DELETE_PROFILE), ANY_STEP, G(STAGE_WAITING), EVENT_START, target_enabled,
+	{F(PROC_DELETE_PROFILE), ANY_STEP, G(STAGE_WAITING), EVENT_START, when_target_enabled,
 		STEP_DISABLE, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
 	GO(PROC_CREATE_ISDP, STEP_CREATE),
 	GO(PROC_ENABLE_PROFILE, STEP_ENABLE),
@@ -521,44 +87,44 @@ static const Row rows[] = {
 	GO(PROC_CREATE_KEY_SET, STEP_ESTABLISH),
 	GO(PROC_FINALISE_HANDOVER, STEP_FINALISE),
 	/* what an earlier rotation left open comes first */
-	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, keys_to_prove,
+	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, when_keys_to_prove,
 		STEP_PROVE, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
-	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, keys_to_ask,
+	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, when_keys_to_ask,
 		STEP_KEY_INFO, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
 	GO(PROC_ROTATE_KEYS, STEP_PUT_KEY),
 	GO(PROC_AUDIT_EIS, STEP_AUDIT),
 	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
 
 	/* whoever answers authentically under the new keys has them, whatever it says */
-	{ROTATE, S(STEP_PROVE), G(STAGE_SENDING), EVENT_POR, always,
+	{ROTATE, S(STEP_PROVE), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_ADOPT_KEYS | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{ROTATE, ANY_STEP, RUNNING, EVENT_PROVEN, always,
+	{ROTATE, ANY_STEP, RUNNING, EVENT_PROVEN, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_ADOPT_KEYS | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
 	/* an answer that is none yet */
-	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR, por_unfinished,
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR, when_por_unfinished,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card announced its answer"},
 
 	/* counter too low on the first sending: ours is behind */
-	{CARD_SAID, S(STEP_AUDIT) | SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low_first,
+	{CARD_SAID, S(STEP_AUDIT) | SETTINGS, G(STAGE_SENDING), EVENT_POR, when_por_low_first,
 		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
-	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_low_first,
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_por_low_first,
 		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
 
 	/* too low otherwise: the card may have had it and its answer been lost */
-	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_low_again,
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_por_low_again,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_SUCCESS, NULL, NULL,
 	"confirmed; what the card deleted is unknown"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_low_again,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_por_low_again,
 		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the audit's answer was lost: asked again"},
-	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low_again,
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, when_por_low_again,
 		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the answer was lost: set again"},
-	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, por_low,
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, when_por_low,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
 	/*
@@ -566,10 +132,10 @@ static const Row rows[] = {
 	 * be about a doubled message of its own, and no state on the card shows
 	 * whether the commands were executed.  The real answer may still come.
 	 */
-	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, por_low,
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, when_por_low,
 		SAME, SAME, 0, 0, STATUS_RUNNING, NULL, NULL,
 	"the card has had the commands before, or its counter is ahead of ours: its answer is awaited"},
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, por_low,
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, when_por_low,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card may have had the command before: outcome unknown, asking"},
 
@@ -578,366 +144,366 @@ static const Row rows[] = {
 	 * one is kept until it is certain that the card does not have it: whatever is
 	 * lost on the way, one that both know is there.
 	 */
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_again_low_first,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_again_low_first,
 		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_again_low,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_again_low,
 		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the answer was lost: put again"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_again_later,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_again_later,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_low,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_por_low,
 		STEP_KEY_INFO, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card may have had the keys before: outcome unknown, asking"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_error_again,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_error_again,
 		STEP_KEY_INFO, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card may have had the keys before: outcome unknown, asking"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_error_in_doubt,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_error_in_doubt,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the packet; both key sets are kept"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_blocked,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_por_blocked,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
 	"the card's counter is blocked: it takes no key set any more under this one"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_memory,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_por_memory,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.1", "4.8",
 	"the card has no memory for the message"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, por_error,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_por_error,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the packet"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, keys_match,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_keys_match,
 		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card has the new key set: to be proven"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, keys_differ,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_keys_differ,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REVOKE_KEYS | END, STATUS_FAILED, "8.4", "4.2",
 	"the card stored other keys than it was sent"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card does not say which keys it stored: to be proven"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_untold,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_untold,
 		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card's answer does not say what became of the command: to be proven"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, sw_none,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_sw_none,
 		STEP_KEY_INFO, STAGE_SENDING, DOUBT_KEYS, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card's answer does not say what became of the command"},
 	/* a set of this number may be the one in doubt */
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, put_in_doubt,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_put_in_doubt,
 		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card refused the key set, which it may have: to be proven"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, nothing_to_replace,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_nothing_to_replace,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_VACATE_KEYS | END, STATUS_FAILED, "8.4", "3.9",
 	"the card has no key set of this version to replace"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, sw_memory,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_sw_memory,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.1", "4.8",
 	"the eUICC has not enough memory"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, keys_refused,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_keys_refused,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the key set"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, always,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REVOKE_KEYS | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the key set: it may have one of this version that is not known here"},
 
 	/* what key sets does the card have?  It may be asked twice */
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_low_first,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_por_low_first,
 		SAME, SAME, 0, EFFECT_RESYNC, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is ahead of ours"},
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_low_again,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_por_low_again,
 		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the answer was lost: asked again"},
 	/* nothing goes under the old set any more: the new one is all there may be */
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_blocked,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_por_blocked,
 		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card's counter is blocked: the new key set is tried"},
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, por_error,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_por_error,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card refused the question"},
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, keys_there,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_keys_there,
 		STEP_PROVE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card has a key set of the new version: to be proven"},
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, keys_not_stored,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_keys_not_stored,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.4", "4.2",
 	"the card did not store the key set"},
 	/* nor will it have it: this answer's counter is above that of the command */
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, keys_told,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_keys_told,
 		STEP_PUT_KEY, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card does not have the new key set: put again"},
-	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, always,
+	{ROTATE, S(STEP_KEY_INFO), G(STAGE_SENDING), EVENT_POR, when_always,
 		STEP_PUT_KEY, STAGE_SENDING, DOUBT_KEYS, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card does not tell its key sets: put again"},
 
 	/* a confirmation that the card refuses for its security changes nothing any more */
-	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, por_error,
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_por_error,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the confirmation"},
 
 	/* security errors: the card has not executed anything */
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, por_error,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_por_error,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card refused the audit"},
-	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, por_error,
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, when_por_error,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | END, STATUS_WITHWARNING, "8.4", "4.2",
 	"the automatic delete was refused"},
-	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, por_blocked,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, when_por_blocked,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card's counter is blocked: a new key set is needed"},
-	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, por_memory,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, when_por_memory,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "4.8",
 	"the card has no memory for the message"},
-	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, por_error,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_POR, when_por_error,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the packet"},
 
 	/* CreateISDP */
-	{F(PROC_CREATE_ISDP), S(STEP_CREATE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_CREATE_ISDP), S(STEP_CREATE), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_ADD_TARGET | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_CREATE_ISDP), S(STEP_CREATE), G(STAGE_SENDING), EVENT_POR, sw_memory,
+	{F(PROC_CREATE_ISDP), S(STEP_CREATE), G(STAGE_SENDING), EVENT_POR, when_sw_memory,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "4.8",
 	"the eUICC has not enough memory"},
 
 	/* the card does what was asked, and will tell what came of it */
-	{CARD_SAID, SWITCHES, G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{CARD_SAID, SWITCHES, G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_NOTIFICATION, 0, DROP, STATUS_RUNNING, NULL, NULL, NULL},
 
 	/* DeleteProfile */
-	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_TARGET | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_POR, sw_gone,
+	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_POR, when_sw_gone,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_TARGET | END, STATUS_WITHWARNING, "8.3.1", "3.9",
 	"the ISD-P was not on the card any more"},
 
 	/* SetFallBackAttribute */
-	{F(PROC_SET_FALLBACK_ATTRIBUTE), S(STEP_SET_FALLBACK), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_SET_FALLBACK_ATTRIBUTE), S(STEP_SET_FALLBACK), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_MOVE_FALLBACK | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
 	/*
 	 * MasterDelete.  "Not found" may be about the ISD-P or about the key that
 	 * the token is for (GlobalPlatform), so the card is asked what it has.
 	 */
-	{F(PROC_MASTER_DELETE), S(STEP_MASTER_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_MASTER_DELETE), S(STEP_MASTER_DELETE), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_TARGET | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_MASTER_DELETE), S(STEP_MASTER_DELETE), G(STAGE_SENDING), EVENT_POR, sw_gone,
+	{F(PROC_MASTER_DELETE), S(STEP_MASTER_DELETE), G(STAGE_SENDING), EVENT_POR, when_sw_gone,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card does not find the ISD-P, or no key for the token: asking"},
 
 	/* SetEmergencyProfileAttribute, and its contrary */
-	{F(PROC_SET_EMERGENCY_ATTRIBUTE), S(STEP_SET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_SET_EMERGENCY_ATTRIBUTE), S(STEP_SET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_SET_EMERGENCY | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_UNSET_EMERGENCY_ATTRIBUTE), S(STEP_UNSET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_UNSET_EMERGENCY_ATTRIBUTE), S(STEP_UNSET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_UNSET_EMERGENCY | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
 	/* what is relayed: the last word decides, the whole answer is for who secured the commands */
-	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_ESTABLISH), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_ESTABLISH), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the key set"},
-	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the answer of the ISD-P is no success"},
 
 	/* the change of SM-SR: what the card says of a certificate is about that */
-	{CARD_SAID, S(STEP_AUTHENTICATE) | S(STEP_FINALISE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{CARD_SAID, S(STEP_AUTHENTICATE) | S(STEP_FINALISE), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUTHENTICATE), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_AUTHENTICATE), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.5.3", "6.1",
 	"the card refused the certificate of the SM-SR"},
-	{CARD_SAID, S(STEP_FINALISE), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_FINALISE), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card did not delete the other keys"},
 
 	/* UpdateSMSRAddressingParameters: about no ISD-P, so no refusal is about one */
-	{F(PROC_UPDATE_SMSR_ADDRESSING), S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{F(PROC_UPDATE_SMSR_ADDRESSING), S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_none,
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, when_sw_none,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card's answer does not say what became of the command"},
-	{CARD_SAID, S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_ADDRESSING), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the command"},
 
 	/* POL2's automatic delete: the switch itself is done, so no failure any more */
-	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, sw_ok,
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_LEFT | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, sw_gone,
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, when_sw_gone,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_REMOVE_LEFT | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
 	/* done, but nobody says how: ask */
-	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, sw_none,
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_POR, when_sw_none,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card's answer does not say what became of the command"},
 
-	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | END, STATUS_WITHWARNING, "8.4", "4.2",
 	"the automatic delete failed"},
 
 	/* refusals of the card */
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_pol1,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, when_sw_pol1,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.2.2", "3.8", "POL1 forbids it"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_gone,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, when_sw_gone,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_FAILED, "8.3.1", "3.9",
 	"the card knows no such ISD-P"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, sw_conditions,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, when_sw_conditions,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_FAILED, "8.2.1", "1.2",
 	"the profile's state on the card does not allow it"},
-	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, CHANGES | SETTINGS, G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the command"},
 
 	/* audits, asked for or in doubt */
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, audit_told_no_doubt,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_audit_told_no_doubt,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FOLLOW_AUDIT | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, nothing_in_doubt,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_nothing_in_doubt,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
 	"the card refused the audit"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, created_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_created_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_ADD_TARGET | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, enabled_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_enabled_after_all,
 		SAME, STAGE_NOTIFICATION, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT,
 	STATUS_RUNNING, NULL, NULL, "the card did it: its notification is awaited"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, disabled_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_disabled_after_all,
 		SAME, STAGE_NOTIFICATION, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT,
 	STATUS_RUNNING, NULL, NULL, "the card did it: its notification is awaited"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, deleted_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_deleted_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, master_deleted_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_master_deleted_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, fallback_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_fallback_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_MOVE_FALLBACK | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, auto_deleted_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_auto_deleted_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_LEFT | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_DELETE_PROFILE), S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_and_gone,
+	{F(PROC_DELETE_PROFILE), S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_confirmed_and_gone,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_REMOVE_TARGET | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_DELETE_PROFILE), S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_after_all,
+	{F(PROC_DELETE_PROFILE), S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_confirmed_after_all,
 		STEP_DELETE, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_and_auto_delete,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_confirmed_and_auto_delete,
 		STEP_AUTO_DELETE, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, confirmed_after_all,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_confirmed_after_all,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | END,
 	STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, never_reached,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_never_reached,
 		SAME, STAGE_SENDING, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, "our counter was behind: the command again"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, rolled_back_in_doubt,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_rolled_back_in_doubt,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | END,
 	STATUS_FAILED, "8.2.1", "4.2", "the card rolled the change back"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, auto_delete_not_done,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_auto_delete_not_done,
 		SAME, STAGE_FINISHED, END_DOUBT | SET_WARNED, DROP | EFFECT_FOLLOW_AUDIT | END,
 	STATUS_WITHWARNING, "8.4", "4.2", "the automatic delete failed"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, audit_told,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_audit_told,
 		SAME, STAGE_FINISHED, END_DOUBT, DROP | EFFECT_FOLLOW_AUDIT | END,
 	STATUS_FAILED, "8.4", "4.2", "the audit shows that the card did not do it"},
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_always,
 		STEP_AUDIT, STAGE_SENDING, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the card refused the audit"},
 
 	/* the card has taken the confirmation */
-	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
+	{F(PROC_CONFIRM_NOTIFICATION), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, rolled_back,
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_rolled_back,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_FAILED, "8.2.1", "4.2",
 	"the card rolled the change back"},
-	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, confirmation_in_doubt,
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_confirmation_in_doubt,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the card did not say that it took the confirmation: asking"},
-	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, target_gone,
+	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_target_gone,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
-	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
+	{F(PROC_DELETE_PROFILE), S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_always,
 		STEP_DELETE, STAGE_SENDING, 0, DROP | EFFECT_DROP_DELETED | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, auto_delete,
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_auto_delete,
 		STEP_AUTO_DELETE, STAGE_SENDING, 0, DROP | EFFECT_DROP_DELETED | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
-	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, always,
+	{CARD_SAID, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_POR, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_DROP_DELETED | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
 	/* anybody can send an answer in the clear: look again sooner, believe nothing */
-	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR_UNAUTHENTICATED, always,
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_POR_UNAUTHENTICATED, when_always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"an unauthenticated answer came"},
 
 	/* notifications that an operation awaits */
-	{CARD_SAID, SWITCHES | S(STEP_AUDIT) | S(STEP_CONFIRM), RUNNING, EVENT_NOTIFICATION, switched_as_asked,
+	{CARD_SAID, SWITCHES | S(STEP_AUDIT) | S(STEP_CONFIRM), RUNNING, EVENT_NOTIFICATION, when_switched_as_asked,
 		STEP_CONFIRM, STAGE_SENDING, 0, DROP | EFFECT_FOLLOW | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, NULL},
-	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_NOTIFICATION, switched_otherwise,
+	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_NOTIFICATION, when_switched_otherwise,
 		STEP_CONFIRM, STAGE_SENDING, SET_FAILED, DROP | EFFECT_FOLLOW | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, "the card is not where it was asked to be"},
-	{CARD_SAID, S(STEP_CONFIRM) | S(STEP_AUDIT), G(STAGE_SENDING), EVENT_NOTIFICATION, went_back,
+	{CARD_SAID, S(STEP_CONFIRM) | S(STEP_AUDIT), G(STAGE_SENDING), EVENT_NOTIFICATION, when_went_back,
 		STEP_CONFIRM, STAGE_SENDING, SET_FAILED, DROP | EFFECT_FOLLOW | EFFECT_SEND,
 	STATUS_RUNNING, NULL, NULL, "the card did not wait for the confirmation"},
 	/* an audit's answer may be older than this: ask anew */
-	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_NOTIFICATION, always,
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_NOTIFICATION, when_always,
 		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SPONTANEOUS | EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
-	{ANY_FUNCTION, ANY_STEP, RUNNING | G(STAGE_WAITING), EVENT_NOTIFICATION, always,
+	{ANY_FUNCTION, ANY_STEP, RUNNING | G(STAGE_WAITING), EVENT_NOTIFICATION, when_always,
 		SAME, SAME, 0, EFFECT_SPONTANEOUS, STATUS_RUNNING, NULL, NULL, NULL},
 
 	/* a duplicate says that the confirmation has not arrived */
-	{ANY_FUNCTION, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_NOTIFICATION_AGAIN, always,
+	{ANY_FUNCTION, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_NOTIFICATION_AGAIN, when_always,
 		SAME, SAME, 0, EFFECT_HASTEN, STATUS_RUNNING, NULL, NULL, NULL},
 
 	/* the SMSC's no: final only if no copy can be on its way */
-	{ANY_FUNCTION, S(STEP_CONFIRM) | S(STEP_AUDIT) | S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_REFUSED, always,
+	{ANY_FUNCTION, S(STEP_CONFIRM) | S(STEP_AUDIT) | S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_REFUSED, when_always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message"},
-	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_REFUSED, never_sent,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_REFUSED, when_never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.1", "5.1",
 	"the SMSC refused the message"},
-	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_REFUSED, always,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_REFUSED, when_always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message, an earlier copy may arrive"},
 
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_REFUSED, never_put,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_REFUSED, when_never_put,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_FAILED, "8.1", "5.1",
 	"the SMSC refused the message"},
-	{ROTATE, S(STEP_PUT_KEY) | S(STEP_KEY_INFO) | S(STEP_PROVE), G(STAGE_SENDING), EVENT_REFUSED, always,
+	{ROTATE, S(STEP_PUT_KEY) | S(STEP_KEY_INFO) | S(STEP_PROVE), G(STAGE_SENDING), EVENT_REFUSED, when_always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
 	"the SMSC refused the message"},
 
 	/* the safe step: the same packet again, or, where none is under way, the question */
-	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_ASK, always,
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_SENDING), EVENT_ASK, when_always,
 		SAME, SAME, 0, EFFECT_HASTEN, STATUS_RUNNING, NULL, NULL, "sent again now"},
-	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_ASK, always,
+	{CARD_SAID, SWITCHES, G(STAGE_NOTIFICATION), EVENT_ASK, when_always,
 		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"no notification came: the card is asked"},
 
 	/* the validity period is over */
-	{ANY_FUNCTION, ANY_STEP, G(STAGE_WAITING), EVENT_DEADLINE, always,
+	{ANY_FUNCTION, ANY_STEP, G(STAGE_WAITING), EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, END, STATUS_EXPIRED, "1.6", "5.3",
 	"its turn did not come in time; nothing was sent"},
-	{F(PROC_AUDIT_EIS) | F(PROC_CONFIRM_NOTIFICATION), ANY_STEP, RUNNING, EVENT_DEADLINE, always,
+	{F(PROC_AUDIT_EIS) | F(PROC_CONFIRM_NOTIFICATION), ANY_STEP, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the card did not answer in time"},
-	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_DEADLINE, never_put,
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_DEADLINE, when_never_put,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_FORGET_KEYS | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was done"},
-	{ROTATE, ANY_STEP, RUNNING, EVENT_DEADLINE, always,
+	{ROTATE, ANY_STEP, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown: both key sets are kept, another rotation finds out"},
-	{CARD_SAID, S(STEP_AUTO_DELETE), RUNNING, EVENT_DEADLINE, always,
+	{CARD_SAID, S(STEP_AUTO_DELETE), RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, SET_WARNED, DROP | EFFECT_AUDIT | END,
 	STATUS_WITHWARNING, "1.6", "5.3", "the automatic delete was not answered in time"},
 	/* it may have been disabled for this */
-	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
+	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_DEADLINE, when_never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was deleted"},
-	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_DEADLINE, never_sent,
+	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_DEADLINE, when_never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was done"},
-	{CARD_SAID, SETTINGS, RUNNING, EVENT_DEADLINE, always,
+	{CARD_SAID, SETTINGS, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown, and no audit shows it: to be set again"},
-	{CARD_SAID, RELAYED, RUNNING, EVENT_DEADLINE, always,
+	{CARD_SAID, RELAYED, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown, and no audit shows it"},
-	{CARD_SAID, ANY_STEP, RUNNING, EVENT_DEADLINE, always,
+	{CARD_SAID, ANY_STEP, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_AUDIT | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown: the card is asked"},
 };
