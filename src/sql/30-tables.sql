@@ -121,6 +121,8 @@ CREATE TABLE smsr.operation (
 	isdp_aid smsr.aid,
 	arguments jsonb,
 	approval_id bigint,
+	lane_id bigint,
+	campaign_id bigint,
 	step text,
 	stage text NOT NULL CHECK (stage IN ('held', 'waiting', 'sending', 'notification', 'peer', 'finished')),
 	doubt text,
@@ -152,11 +154,14 @@ CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waitin
 CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
 CREATE INDEX operation_approval ON smsr.operation (approval_id) WHERE approval_id IS NOT NULL;
+CREATE INDEX operation_campaign ON smsr.operation (campaign_id, id) WHERE campaign_id IS NOT NULL;
 CREATE INDEX operation_requester ON smsr.operation (requester_id, id);
 COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
 COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
 COMMENT ON COLUMN smsr.operation.reason IS 'Reason or ticket that was given with the call (smsr.reason)';
 COMMENT ON COLUMN smsr.operation.approval_id IS 'The approval (smsr.approval) that it waits or waited for';
+COMMENT ON COLUMN smsr.operation.lane_id IS 'Lane (smsr.lane) in which its first command waits to be sent; NULL: that of answers';
+COMMENT ON COLUMN smsr.operation.campaign_id IS 'The campaign that it is part of';
 COMMENT ON COLUMN smsr.operation.stage IS 'held for a second person''s approval, waiting behind another operation, sending a command to the card, awaiting its notification, awaiting another SM-SR (peer), finished';
 COMMENT ON COLUMN smsr.operation.step IS 'Which card command is at hand within the operation';
 COMMENT ON COLUMN smsr.operation.stage_at IS 'Since when it is at this stage and step';
@@ -175,6 +180,7 @@ CREATE TABLE smsr.outbound (
 	step text NOT NULL,
 	destination text,
 	mno_id text,
+	lane_id bigint NOT NULL DEFAULT 1,
 	due_at timestamptz NOT NULL,
 	expires_at timestamptz NOT NULL,
 	gateway text,
@@ -191,10 +197,11 @@ CREATE TABLE smsr.outbound (
 	script bytea NOT NULL,
 	packet bytea
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX outbound_due ON smsr.outbound (mno_id, due_at);
+CREATE INDEX outbound_due ON smsr.outbound (mno_id, lane_id, due_at);
 CREATE INDEX outbound_eid ON smsr.outbound (eid);
 CREATE INDEX outbound_smsc_id ON smsr.outbound (smsc_id) WHERE smsc_id IS NOT NULL;
 COMMENT ON TABLE smsr.outbound IS 'Command packets under way, one row a packet; deleted when answered, its story then stands in smsr.message';
+COMMENT ON COLUMN smsr.outbound.lane_id IS 'Lane (smsr.lane) that it waits in: its operation''s until it is claimed, then that of repeats; of later steps that of answers';
 COMMENT ON COLUMN smsr.outbound.due_at IS 'When it may next be handed to a gateway: also the end of a lease and the time of a re-transmission';
 COMMENT ON COLUMN smsr.outbound.gateway IS 'Who has it, or had it last; NULL if it was refused or handed back';
 COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';

@@ -79,18 +79,22 @@ CREATE FUNCTION smsr.ring() RETURNS void
 	END $$;
 COMMENT ON FUNCTION smsr.ring() IS 'The doorbell: gateways that listen on smsr_sms look at the queue sooner; the queue is the truth';
 
-CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,
-		validity interval DEFAULT NULL, call_ids text[] DEFAULT NULL, arguments jsonb[] DEFAULT NULL)
+-- What smsr.request() and campaigns stand on: who asks is an argument, so nobody is
+-- granted it.
+CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
+		function text, eids smsr.eid[], iccids smsr.iccid[], validity interval, call_ids text[], arguments jsonb[],
+		lane_ids bigint[] DEFAULT NULL, campaign bigint DEFAULT NULL)
 	RETURNS TABLE (eid smsr.eid, operation_id bigint)
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
 	DECLARE
 		n int := cardinality(eids);
-		me text := smsr.require_caller(function);
+		me text := request_for.requester;
+		lane bigint := CASE WHEN lane_ids IS NULL THEN smsr.lane_of(me) END;
 		own boolean := coalesce(smsr.party_kind(me) = 'OWN', false);
-		expiry timestamptz := now() + smsr.validity(request.validity);
+		expiry timestamptz := now() + smsr.validity(request_for.validity);
 		needs_iccid boolean;
 		is_exclusive boolean;
 		calls bigint;
@@ -118,7 +122,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		IF needs_iccid AND (iccids IS NULL OR array_position(iccids, NULL) IS NOT NULL) THEN
 			RAISE EXCEPTION 'iccid must not be null for %', function USING ERRCODE = 'null_value_not_allowed';
 		END IF;
-		IF cardinality(iccids) <> n OR cardinality(call_ids) <> n OR cardinality(arguments) <> n THEN
+		IF cardinality(iccids) <> n OR cardinality(call_ids) <> n OR cardinality(arguments) <> n OR cardinality(lane_ids) <> n THEN
 			RAISE EXCEPTION 'eids, iccids, call_ids and arguments must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
@@ -155,7 +159,10 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 
-		approvers := smsr.approver_roles(function, me, n);
+		-- a campaign was approved as a whole
+		IF campaign IS NULL THEN
+			approvers := smsr.approver_roles(function, me, n);
+		END IF;
 		IF approvers IS NOT NULL THEN
 			approval := smsr.next_id();
 		END IF;
@@ -165,7 +172,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		IF NOT own THEN
 			SELECT array_agg(u.eid) INTO concerned
 				FROM unnest(eids) WITH ORDINALITY u (eid, n)
-					JOIN smsr.authorise_all(me, function, eids, iccids, request.arguments) z ON z.n = u.n
+					JOIN smsr.authorise_all(me, function, eids, iccids, request_for.arguments) z ON z.n = u.n
 				WHERE z.allowed OR z.subject_code = '8.2.1';
 		END IF;
 		PERFORM FROM smsr.euicc e
@@ -173,11 +180,11 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 
 		RETURN QUERY
 		WITH asked AS MATERIALIZED (
-			SELECT a.n, a.id, a.eid, a.iccid, a.call_id, a.arguments, o.id AS known_id,
+			SELECT a.n, a.id, a.eid, a.iccid, a.call_id, a.arguments, coalesce(a.lane_id, lane) AS lane_id, o.id AS known_id,
 				row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) > 1 AS second
 			-- ids in the order of the call, whatever the plan
 			FROM (SELECT u.*, smsr.next_id() AS id
-					FROM unnest(eids, iccids, call_ids, request.arguments) WITH ORDINALITY u (eid, iccid, call_id, arguments, n)) a
+					FROM unnest(eids, iccids, call_ids, request_for.arguments, lane_ids) WITH ORDINALITY u (eid, iccid, call_id, arguments, lane_id, n)) a
 				LEFT JOIN smsr.operation o
 					ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
 		), judged AS MATERIALIZED (
@@ -205,7 +212,7 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 				LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
 				LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
 				LEFT JOIN smsr.authorise_all(me, function, CASE WHEN own THEN '{}' ELSE eids END,
-					CASE WHEN own THEN '{}' ELSE iccids END, CASE WHEN own THEN '{}' ELSE request.arguments END) z ON z.n = a.n
+					CASE WHEN own THEN '{}' ELSE iccids END, CASE WHEN own THEN '{}' ELSE request_for.arguments END) z ON z.n = a.n
 			WHERE a.known_id IS NULL
 		), decided AS MATERIALIZED (
 			SELECT j.*, s.*,
@@ -215,12 +222,13 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			FROM judged j CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
 				'start', target_enabled => j.state = 'Enabled') s
 		), stored AS (
-			INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, iccid, isdp_aid, arguments,
-				approval_id, step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
-			SELECT d.id, d.eid, function, me, d.call_id, d.iccid,
+			INSERT INTO smsr.operation (id, eid, function, requester_id, requested_by, reason, call_id, iccid, isdp_aid, arguments,
+				approval_id, lane_id, campaign_id, step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
+			SELECT d.id, d.eid, function, me, request_for.requested_by, request_for.reason, d.call_id, d.iccid,
 				CASE WHEN function <> 'create_isdp' OR NOT (d.refused OR d.waits OR d.held) THEN d.isdp_aid END,
 				d.arguments,
 				CASE WHEN NOT d.refused THEN approval END,
+				d.lane_id, campaign,
 				CASE WHEN NOT d.waits AND NOT d.refused AND NOT d.held THEN d.step END,
 				CASE WHEN d.refused THEN 'finished' WHEN d.held THEN 'held' WHEN d.waits THEN 'waiting' ELSE d.stage END,
 				-- what is held holds up nobody
@@ -234,11 +242,11 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			FROM decided d
 			ORDER BY d.n
 		), queued AS (
-			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
+			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
 			SELECT d.eid, d.id, d.step, d.isdr_aid, smsr.packet_target(d.step, d.isdp_aid),
 				smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
 					d.arguments, NULL),
-				d.msisdn, d.mno_id,
+				d.msisdn, d.mno_id, d.lane_id,
 				CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
 			FROM decided d
 			WHERE NOT d.waits AND NOT d.refused AND NOT d.held
@@ -247,9 +255,15 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 			-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
 			SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN NOT d.barred THEN d.eid END, function, d.id, me, 'FAILED',
 				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid,
-				CASE WHEN d.barred THEN jsonb_build_object('eid', d.eid::text) END) ORDER BY d.n))
+				CASE WHEN d.barred THEN jsonb_build_object('eid', d.eid::text) END,
+				p_requested_by => request_for.requested_by, p_reason => request_for.reason) ORDER BY d.n))
 			FROM decided d
 			WHERE d.refused
+		), told AS (
+			INSERT INTO smsr.campaign_end (campaign_id, eid, operation_id, status, subject_code, reason_code, message)
+			SELECT campaign, d.eid, d.id, 'FAILED', (d.refusal).subject_code, (d.refusal).reason_code, (d.refusal).because
+			FROM decided d
+			WHERE d.refused AND campaign IS NOT NULL
 		)
 		SELECT a.eid, coalesce(a.known_id, d.id)
 		FROM asked a LEFT JOIN decided d USING (n)
@@ -268,6 +282,20 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 		ELSIF calls > 0 THEN
 			PERFORM smsr.ring();
 		END IF;
+	END $$;
+COMMENT ON FUNCTION smsr.request_for(text, name, text, text, smsr.eid[], smsr.iccid[], interval, text[], jsonb[], bigint[], bigint)
+	IS 'smsr.request() on behalf of a party; of a campaign, then each call waits in the lane given for it, and no approval is asked';
+
+CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,
+		validity interval DEFAULT NULL, call_ids text[] DEFAULT NULL, arguments jsonb[] DEFAULT NULL)
+	RETURNS TABLE (eid smsr.eid, operation_id bigint)
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN QUERY SELECT r.eid, r.operation_id
+			FROM smsr.request_for(smsr.require_caller(function), smsr.caller(), nullif(smsr.setting('reason'), ''),
+				function, eids, iccids, validity, call_ids, arguments) r;
 	END $$;
 COMMENT ON FUNCTION smsr.request(text, smsr.eid[], smsr.iccid[], interval, text[], jsonb[])
 	IS 'Call one function of SGP.02 for many eUICCs at once. A refusal is an operation that FAILED, with its codes; an operation behind another one waits. The same call_id gives the same operation again';

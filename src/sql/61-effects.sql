@@ -224,17 +224,17 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
 
-CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS void
+CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_lane bigint DEFAULT 1) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
+		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
 		SELECT o.eid, o.id, o.step, e.isdr_aid, smsr.packet_target(o.step, o.isdp_aid),
 			CASE o.step WHEN 'put_key' THEN coalesce(smsr.put_key_script_of(o.eid, o.kvn), '')
 				ELSE smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
 					e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence) END,
-			p.msisdn, p.mno_id,
+			p.msisdn, p.mno_id, p_lane,
 			CASE WHEN p.msisdn IS NULL THEN 'infinity'
 				-- a card changes profiles a while after it has said that it will: asked at
 				-- once, it would truly name the old one
@@ -246,8 +246,8 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint) RETURNS vo
 			LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'
 		WHERE o.eid = p_eid AND o.id = p_operation;
 	END $$;
-COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint)
-	IS 'Queue the command of an operation''s step; it is sealed when a gateway claims it. Held while nobody knows where the card is';
+COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint, bigint)
+	IS 'Queue, in a lane, the command of an operation''s step; it is sealed when a gateway claims it. Held while nobody knows where the card is';
 
 CREATE FUNCTION smsr.leaving(p_eid smsr.eid) RETURNS boolean
 	LANGUAGE plpgsql STABLE
@@ -314,6 +314,10 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 			PERFORM smsr.record_audit(p_eid, op.function, op.id, op.requester_id, p_status, p_subject, p_reason,
 				op.isdp_aid, op.iccid, p_requested_by => op.requested_by, p_reason => op.reason);
 		END IF;
+		IF op.campaign_id IS NOT NULL THEN
+			INSERT INTO smsr.campaign_end (campaign_id, eid, operation_id, status, subject_code, reason_code, message)
+				VALUES (op.campaign_id, op.eid, op.id, op.status, op.subject_code, op.reason_code, op.message);
+		END IF;
 		IF op.function IN ('authenticate_smsr', 'create_additional_key_set', 'finalise_handover', 'update_smsr_addressing') THEN
 			PERFORM smsr.handover_card_ended(op);
 		END IF;
@@ -378,7 +382,7 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 			UPDATE smsr.operation SET step = next.step, stage = next.stage, stage_at = now(),
 					isdp_aid = CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(p_eid) ELSE target.isdp_aid END
 				WHERE eid = p_eid AND id = op.id;
-			PERFORM smsr.queue_packet(p_eid, op.id);
+			PERFORM smsr.queue_packet(p_eid, op.id, coalesce(op.lane_id, 1));
 			IF op.function = 'rotate_keys' AND EXISTS (SELECT FROM smsr.begin_rotations(op.requester_id, ARRAY[p_eid])) THEN
 				CONTINUE;
 			END IF;

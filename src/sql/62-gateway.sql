@@ -25,27 +25,30 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		END IF;
 		PERFORM smsr.check_incarnation();
 		RETURN QUERY
-		WITH RECURSIVE mno (id) AS (
-			(SELECT o.mno_id FROM smsr.outbound o WHERE o.mno_id IS NOT NULL ORDER BY o.mno_id LIMIT 1)
+		WITH RECURSIVE mno (id, lane_id) AS (
+			(SELECT o.mno_id, o.lane_id FROM smsr.outbound o WHERE o.mno_id IS NOT NULL
+				ORDER BY o.mno_id, o.lane_id LIMIT 1)
 			UNION ALL
-			SELECT (SELECT o.mno_id FROM smsr.outbound o WHERE o.mno_id > m.id ORDER BY o.mno_id LIMIT 1)
-			FROM mno m WHERE m.id IS NOT NULL
+			SELECT n.mno_id, n.lane_id
+			FROM mno m CROSS JOIN LATERAL (
+				SELECT o.mno_id, o.lane_id FROM smsr.outbound o WHERE (o.mno_id, o.lane_id) > (m.id, m.lane_id)
+				ORDER BY o.mno_id, o.lane_id LIMIT 1) n
 		), due AS MATERIALIZED (
 			SELECT q.*
-			FROM mno m CROSS JOIN LATERAL (
+			FROM mno m JOIN smsr.lane l ON l.id = m.lane_id AND l.open
+				CROSS JOIN LATERAL (
 				SELECT o.* FROM smsr.outbound o
-				WHERE o.mno_id = m.id AND o.due_at <= now() AND o.expires_at > now()
+				WHERE o.mno_id = m.id AND o.lane_id = m.lane_id AND o.due_at <= now() AND o.expires_at > now()
 				ORDER BY o.due_at LIMIT max_messages
 				FOR UPDATE SKIP LOCKED) q
-			WHERE m.id IS NOT NULL AND (
-				NOT EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id)
-				OR EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id AND r.gateway = claim_sms.gateway))
-			ORDER BY q.due_at
+			WHERE NOT EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id)
+				OR EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id AND r.gateway = claim_sms.gateway)
+			ORDER BY l.priority, q.due_at
 			LIMIT max_messages
 		), fresh AS MATERIALIZED (
 			-- a counter is one per key set: of two new packets to one card, one waits for
 			-- the next claim; not a confirmation, for which the card has a clock running
-			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
+			SELECT DISTINCT ON (d.eid) d.id, d.eid, d.operation_id, d.step, d.lane_id, d.destination, d.due_at,
 				d.expires_at, d.gateway, d.attempts, d.sd_aid, coalesce(d.target_aid, d.sd_aid) AS target_aid, d.script, k.kvn
 			FROM due d
 				CROSS JOIN LATERAL (SELECT k.sd_aid, k.kvn FROM smsr.keyset k
@@ -96,7 +99,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			UPDATE smsr.keyset k SET counter = k.counter + 1
 			FROM free f
 			WHERE k.eid = f.eid AND k.sd_aid = f.sd_aid AND k.kvn = f.kvn
-			RETURNING f.id, f.eid, f.operation_id, f.step, f.destination, f.due_at,
+			RETURNING f.id, f.eid, f.operation_id, f.step, f.lane_id, f.destination, f.due_at,
 				f.expires_at, f.gateway, f.attempts, f.sd_aid, f.script,
 				0 AS have, k.kvn, k.counter AS cntr,
 				CASE f.step WHEN 'put_key' THEN (SELECT smsr.seal_put_key(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
@@ -110,7 +113,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			SELECT * FROM counted
 			UNION ALL
 			-- of a packet that was taken in part the rest, else all of it again
-			SELECT d.id, d.eid, d.operation_id, d.step, d.destination, d.due_at,
+			SELECT d.id, d.eid, d.operation_id, d.step, d.lane_id, d.destination, d.due_at,
 				d.expires_at, d.gateway, d.attempts, d.sd_aid, d.script,
 				CASE WHEN d.accepted = (1 << d.segments) - 1 THEN 0 ELSE d.accepted END, d.kvn, d.cntr, d.packet
 			FROM due d WHERE d.id IN (SELECT a.id FROM again a)
@@ -123,13 +126,14 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		), leased AS (
 			-- an update, row by row over the primary key: a join would be planned by what
 			-- the statistics say of a queue, and those are of another hour
-			INSERT INTO smsr.outbound AS o (id, eid, operation_id, step, due_at, expires_at, gateway, attempts, accepted,
+			INSERT INTO smsr.outbound AS o (id, eid, operation_id, step, lane_id, due_at, expires_at, gateway, attempts, accepted,
 				segments, sd_aid, kvn, cntr, script, packet)
-			SELECT t.id, t.eid, t.operation_id, t.step, CASE WHEN t.fits THEN now() + lease ELSE t.due_at END, t.expires_at,
+			SELECT t.id, t.eid, t.operation_id, t.step, CASE WHEN t.fits AND t.lane_id <> 1 THEN 2 ELSE t.lane_id END,
+				CASE WHEN t.fits THEN now() + lease ELSE t.due_at END, t.expires_at,
 				CASE WHEN t.fits THEN claim_sms.gateway ELSE t.gateway END, t.attempts + t.fits::int, t.have,
 				t.parts, t.sd_aid, t.kvn, t.cntr, t.script, t.packet
 			FROM taken t
-			ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, gateway = excluded.gateway, attempts = excluded.attempts,
+			ON CONFLICT (id) DO UPDATE SET lane_id = excluded.lane_id, due_at = excluded.due_at, gateway = excluded.gateway, attempts = excluded.attempts,
 				accepted = excluded.accepted, segments = excluded.segments, kvn = excluded.kvn, cntr = excluded.cntr,
 				packet = excluded.packet
 		)

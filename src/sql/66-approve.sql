@@ -100,13 +100,13 @@ CREATE FUNCTION smsr.start_approved(p_approval bigint) RETURNS void
 			FROM judged j CROSS JOIN LATERAL smsr.procedure(j.function, NULL, 'waiting', NULL, false, false,
 				'start', target_enabled => j.state = 'Enabled') s
 			WHERE o.eid = j.eid AND o.id = j.id AND (j.refusal).subject_code IS NULL
-			RETURNING o.eid, o.id, o.step, j.isdp_aid, j.isdr_aid, j.isdp_loadfile_aid, j.isdp_module_aid, j.arguments,
+			RETURNING o.eid, o.id, o.step, o.lane_id, j.isdp_aid, j.isdr_aid, j.isdp_loadfile_aid, j.isdp_module_aid, j.arguments,
 				j.msisdn, j.mno_id, j.expires_at
 		), queued AS (
-			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, due_at, expires_at)
+			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
 			SELECT b.eid, b.id, b.step, b.isdr_aid, smsr.packet_target(b.step, b.isdp_aid),
 				smsr.es5_script(b.step, b.isdp_aid, b.isdp_loadfile_aid, b.isdp_module_aid, b.arguments, NULL),
-				b.msisdn, b.mno_id, CASE WHEN b.msisdn IS NULL THEN 'infinity' ELSE now() END, b.expires_at
+				b.msisdn, b.mno_id, coalesce(b.lane_id, 1), CASE WHEN b.msisdn IS NULL THEN 'infinity' ELSE now() END, b.expires_at
 			FROM begun b
 			ORDER BY b.id
 		), ended AS (

@@ -41,7 +41,8 @@ BEGIN
 		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'S')
 		ORDER BY c.oid
 	LOOP
-		PERFORM pg_catalog.pg_extension_config_dump(t, '');
+		-- two lanes come with the extension
+		PERFORM pg_catalog.pg_extension_config_dump(t, CASE t WHEN 'smsr.lane'::regclass THEN 'WHERE id > 2' ELSE '' END);
 	END LOOP;
 END $$;
 

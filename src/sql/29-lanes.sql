@@ -1,0 +1,62 @@
+-- Lanes: what the queue of outgoing packets is scheduled by.  A packet waits in
+-- one; a claim looks at the heads of those that are open and shares out what a
+-- gateway may take.  To close a lane is one UPDATE, however many packets wait in
+-- it, and stops all that has not left.
+
+CREATE TABLE smsr.lane (
+	id bigint NOT NULL DEFAULT smsr.next_id() PRIMARY KEY,
+	tenant text NOT NULL,
+	priority smallint NOT NULL CHECK (priority BETWEEN 0 AND 3),
+	campaign_id bigint,
+	time_zone text,
+	windows text,
+	open boolean NOT NULL DEFAULT true,
+	CHECK ((time_zone IS NULL) = (windows IS NULL))
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX lane_of_calls ON smsr.lane (tenant, priority) WHERE campaign_id IS NULL;
+CREATE UNIQUE INDEX lane_of_campaign ON smsr.lane (campaign_id, time_zone) WHERE campaign_id IS NOT NULL;
+COMMENT ON TABLE smsr.lane IS 'What waits to be sent, by whose it is, how urgent and of which campaign: the unit of scheduling';
+COMMENT ON COLUMN smsr.lane.id IS '1: answers, 2: repeats, which are nobody''s alone; else from smsr.next_id()';
+COMMENT ON COLUMN smsr.lane.tenant IS 'Party whose share of the messages it is counted to';
+COMMENT ON COLUMN smsr.lane.priority IS '0 most urgent to 3; a class gets its weight, none gets all';
+COMMENT ON COLUMN smsr.lane.campaign_id IS 'NULL: single calls of the tenant';
+COMMENT ON COLUMN smsr.lane.time_zone IS 'Time zone that windows are in';
+COMMENT ON COLUMN smsr.lane.windows IS 'Maintenance windows, outside which nothing is claimed from it; NULL: always open';
+COMMENT ON COLUMN smsr.lane.open IS 'Whether anything may be claimed from it at all';
+
+-- What continues a thing that a card has begun waits for no window and no tenant's
+-- share: the card has a clock running.  What has left once may be sent again
+-- whatever is closed since: nobody knows its fate.
+INSERT INTO smsr.lane (id, tenant, priority) VALUES (1, 'answers', 0), (2, 'repeats', 1);
+
+CREATE FUNCTION smsr.lane_of(p_tenant text, p_priority int DEFAULT 2) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE STRICT
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		known bigint;
+	BEGIN
+		LOOP
+			SELECT l.id INTO known FROM smsr.lane l
+				WHERE l.tenant = p_tenant AND l.priority = p_priority AND l.campaign_id IS NULL;
+			IF FOUND THEN
+				RETURN known;
+			END IF;
+			INSERT INTO smsr.lane (tenant, priority) VALUES (p_tenant, p_priority)
+				ON CONFLICT (tenant, priority) WHERE campaign_id IS NULL DO NOTHING;
+		END LOOP;
+	END $$;
+COMMENT ON FUNCTION smsr.lane_of(text, int) IS 'The lane of a tenant''s single calls of a priority, made if there is none';
+
+CREATE TABLE smsr.campaign_end (
+	campaign_id bigint NOT NULL,
+	eid smsr.eid NOT NULL,
+	operation_id bigint NOT NULL,
+	status text NOT NULL,
+	subject_code text,
+	reason_code text,
+	message text,
+	ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (campaign_id, operation_id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE smsr.campaign_end IS 'Ends of operations of campaigns that their campaign has not taken note of yet; smsr.tick() empties it';
