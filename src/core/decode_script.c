@@ -6,6 +6,7 @@
 #include "decode_parts.h"
 
 #include "es5.h"
+#include "es5_answer.h"
 #include "script.h"
 
 #define TAG_CARD_RESOURCES_1	0xFF

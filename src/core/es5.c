@@ -1,9 +1,10 @@
 /*
  * es5.c
- *		The commands of ES5, SM-SR to ISD-R (SGP.02 clause 4.1.1), as C-APDUs,
- *		and what their answers mean.
+ *		The commands of ES5, SM-SR to ISD-R (SGP.02 clause 4.1.1), as C-APDUs.
  */
 #include "es5.h"
+
+#include "es5_parts.h"
 
 #define CLA				0x80
 #define INS_DELETE		0xE4
@@ -26,7 +27,6 @@
 #define STATUS_P1		0x40
 #define STATUS_P2		0x02
 
-#define TAG_AID					0x4F
 #define TAG_TAG_LIST			0x5C
 #define TAG_DELETE_TOKEN		0x9E
 #define TAG_KEY_RANGE			0xF2
@@ -41,18 +41,6 @@
 #define TAG_ADDRESS				0x81
 #define TAG_SYSTEM_PARAMETERS	0xEF
 #define TAG_GRANTED_MEMORY		0x83
-#define TAG_ISDP				0xE3
-#define TAG_LCS					0x9F70
-#define TAG_FALLBACK			0x53
-#define TAG_ALLOCATED			0x8F
-#define TAG_REMAINING			0x91
-#define TAG_RESOURCES			0xFF21
-#define TAG_APPLICATIONS		0x81
-#define TAG_FREE_NVM			0x82
-#define TAG_FREE_RAM			0x83
-#define TAG_DELETED				0x80
-#define TAG_KEY_INFO			0xE0
-#define TAG_KEY_INFO_KEY		0xC0
 
 /* Privileges of an ISD-P: security domain, trusted path, authorised management */
 static const uint8_t isdp_privileges[] = {0x80, 0xC0, 0x00};
@@ -73,18 +61,6 @@ put_header(SmsrWriter *w, uint8_t ins, uint8_t p1, uint8_t p2)
 	put_u8(w, ins);
 	put_u8(w, p1);
 	put_u8(w, p2);
-}
-
-static void
-put_aid(SmsrWriter *w, const SmsrAid *aid)
-{
-	put_tlv(w, TAG_AID, aid->octets, aid->len);
-}
-
-static size_t
-aid_tlv_len(const SmsrAid *aid)
-{
-	return 2u + aid->len;
 }
 
 static void
@@ -130,9 +106,9 @@ static void
 store_aid(SmsrWriter *w, uint16_t dgi, const SmsrAid *isdp)
 {
 	put_header(w, INS_STORE_DATA, STORE_LAST_DGI, 0x00);
-	put_u8(w, (uint8_t) (3 + aid_tlv_len(isdp)));
-	put_dgi_header(w, dgi, aid_tlv_len(isdp));
-	put_aid(w, isdp);
+	put_u8(w, (uint8_t) (3 + es5_aid_len(isdp)));
+	put_dgi_header(w, dgi, es5_aid_len(isdp));
+	es5_put_aid(w, isdp);
 }
 
 void
@@ -169,8 +145,8 @@ void
 es5_write_delete(SmsrWriter *w, const SmsrAid *isdp)
 {
 	put_header(w, INS_DELETE, 0x00, DELETE_P2);
-	put_u8(w, (uint8_t) aid_tlv_len(isdp));
-	put_aid(w, isdp);
+	put_u8(w, (uint8_t) es5_aid_len(isdp));
+	es5_put_aid(w, isdp);
 	put_u8(w, 0x00);
 }
 
@@ -187,7 +163,7 @@ es5_write_master_delete(SmsrWriter *w, const SmsrAid *isdp, const Es5DeleteToken
 		tlv_len(TAG_IMAGE, token->image) +
 		tlv_len(TAG_APPLICATION_PROVIDER, token->application_provider) +
 		tlv_len(TAG_TOKEN_ID, token->id);
-	const size_t lc = aid_tlv_len(isdp) + 1 + ber_length_size(reference) + reference +
+	const size_t lc = es5_aid_len(isdp) + 1 + ber_length_size(reference) + reference +
 		tlv_len(TAG_DELETE_TOKEN, token->token);
 
 	if (lc > MAX_LC)
@@ -197,7 +173,7 @@ es5_write_master_delete(SmsrWriter *w, const SmsrAid *isdp, const Es5DeleteToken
 	}
 	put_header(w, INS_DELETE, 0x00, DELETE_P2);
 	put_u8(w, (uint8_t) lc);
-	put_aid(w, isdp);
+	es5_put_aid(w, isdp);
 	put_tlv_header(w, TAG_TOKEN_REFERENCE, reference);
 	put_tlv(w, TAG_PROVIDER, token->provider.data, token->provider.len);
 	put_tlv(w, TAG_IMAGE, token->image.data, token->image.len);
@@ -285,58 +261,6 @@ es5_write_addressing_sms(SmsrWriter *w, SmsrBytes address)
 }
 
 /*
- * A reader of one part of an input whose errors still count from the input's
- * beginning.
- */
-static TlvReader
-inside(SmsrBytes input, SmsrBytes part)
-{
-	const TlvReader whole = tlv_reader(input);
-
-	return tlv_inside(&whole, part);
-}
-
-/* An object of the reader, which must have this tag. */
-static bool
-read_tag(TlvReader *r, uint32_t tag, const char *field, SmsrTlv *tlv,
-		 const char *expected, SmsrError *error)
-{
-	if (!tlv_read(r, field, tlv, error))
-		return false;
-	if (tlv->tag != tag)
-		return smsr_fail(error, SMSR_BAD_VALUE, field, tlv->offset, expected);
-	return true;
-}
-
-static bool
-read_aid(SmsrTlv tlv, SmsrAid *aid, SmsrError *error)
-{
-	if (tlv.value.len < AID_MIN_LEN || tlv.value.len > AID_MAX_LEN)
-		return smsr_fail(error, SMSR_BAD_LENGTH, "AID", tlv.offset, "5 to 16 octets");
-	return aid_from_bytes(tlv.value, aid, error);
-}
-
-/* An unsigned number of 1 to 4 octets. */
-static bool
-read_number(SmsrTlv tlv, const char *field, uint32_t *number, SmsrError *error)
-{
-	if (tlv.value.len < 1 || tlv.value.len > 4)
-		return smsr_fail(error, SMSR_BAD_LENGTH, field, tlv.offset, "1 to 4 octets");
-	*number = 0;
-	for (size_t i = 0; i < tlv.value.len; i++)
-		*number = *number << 8 | tlv.value.data[i];
-	return true;
-}
-
-static bool
-at_end(const TlvReader *r, const char *field, SmsrError *error)
-{
-	if (!tlv_at_end(r))
-		return smsr_fail(error, SMSR_BAD_LENGTH, field, r->pos, "nothing more");
-	return true;
-}
-
-/*
  * The data field of a short C-APDU (ISO/IEC 7816-4 clause 5.1): no command of
  * ES5 is longer.
  */
@@ -382,22 +306,22 @@ read_lv(TlvReader *r, const char *field, SmsrTlv *value, SmsrError *error)
 static bool
 read_create_isdp(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 {
-	TlvReader	r = inside(apdu, command->data);
+	TlvReader	r = es5_inside(apdu, command->data);
 	TlvReader	parameters;
 	SmsrTlv		field;
 
 	if (!read_lv(&r, "load file AID", &field, error) ||
-		!read_aid(field, &command->loadfile, error) ||
+		!es5_read_aid(field, &command->loadfile, error) ||
 		!read_lv(&r, "module AID", &field, error) ||
-		!read_aid(field, &command->module, error) ||
+		!es5_read_aid(field, &command->module, error) ||
 		!read_lv(&r, "AID", &field, error) ||
-		!read_aid(field, &command->aid, error) ||
+		!es5_read_aid(field, &command->aid, error) ||
 		!read_lv(&r, "privileges", &field, error) ||
 		!read_lv(&r, "install parameters", &field, error))
 		return false;
-	parameters = inside(apdu, field.value);
+	parameters = es5_inside(apdu, field.value);
 	if (!read_lv(&r, "install token", &field, error) ||
-		!at_end(&r, "install token", error))
+		!es5_at_end(&r, "install token", error))
 		return false;
 
 	while (!tlv_at_end(&parameters))
@@ -408,13 +332,13 @@ read_create_isdp(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 			return false;
 		if (field.tag != TAG_SYSTEM_PARAMETERS)
 			continue;
-		system = inside(apdu, field.value);
+		system = es5_inside(apdu, field.value);
 		while (!tlv_at_end(&system))
 		{
 			if (!tlv_read(&system, "system parameters", &field, error))
 				return false;
 			if (field.tag == TAG_GRANTED_MEMORY &&
-				!read_number(field, "granted memory", &command->memory, error))
+				!es5_read_number(field, "granted memory", &command->memory, error))
 				return false;
 		}
 	}
@@ -424,7 +348,7 @@ read_create_isdp(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 static bool
 read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 {
-	TlvReader	r = inside(apdu, command->data);
+	TlvReader	r = es5_inside(apdu, command->data);
 	TlvReader	content;
 	SmsrTlv		dgi;
 	SmsrTlv		tlv;
@@ -458,19 +382,19 @@ read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 		default:
 			return true;		/* of another function, or key establishment */
 	}
-	if (!at_end(&r, "DGI", error))
+	if (!es5_at_end(&r, "DGI", error))
 		return false;
 
-	content = inside(apdu, dgi.value);
+	content = es5_inside(apdu, dgi.value);
 	if (kind == ES5_CONFIRM_NOTIFICATION)
 	{
-		if (!read_tag(&content, TAG_SEQUENCE, "sequence number", &tlv, "tag 4E", error))
+		if (!es5_read_tag(&content, TAG_SEQUENCE, "sequence number", &tlv, "tag 4E", error))
 			return false;
 		if (tlv.value.len != 2)
 			return smsr_fail(error, SMSR_BAD_LENGTH, "sequence number", tlv.offset,
 							 "two octets");
 		command->sequence = get_u16(tlv.value.data);
-		if (!at_end(&content, "sequence number", error))
+		if (!es5_at_end(&content, "sequence number", error))
 			return false;
 	}
 	else if (kind == ES5_UPDATE_ADDRESSING)
@@ -483,9 +407,9 @@ read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 	}
 	else
 	{
-		if (!read_tag(&content, TAG_AID, "AID", &tlv, "tag 4F", error) ||
-			!read_aid(tlv, &command->aid, error) ||
-			!at_end(&content, "AID", error))
+		if (!es5_read_tag(&content, TAG_AID, "AID", &tlv, "tag 4F", error) ||
+			!es5_read_aid(tlv, &command->aid, error) ||
+			!es5_at_end(&content, "AID", error))
 			return false;
 	}
 	command->kind = kind;
@@ -496,12 +420,12 @@ read_store_data(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 static bool
 read_delete(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 {
-	TlvReader	r = inside(apdu, command->data);
+	TlvReader	r = es5_inside(apdu, command->data);
 	SmsrTlv		tlv;
 	Es5Kind		kind = ES5_DELETE_PROFILE;
 
-	if (!read_tag(&r, TAG_AID, "AID", &tlv, "tag 4F", error) ||
-		!read_aid(tlv, &command->aid, error))
+	if (!es5_read_tag(&r, TAG_AID, "AID", &tlv, "tag 4F", error) ||
+		!es5_read_aid(tlv, &command->aid, error))
 		return false;
 	while (!tlv_at_end(&r))
 	{
@@ -517,12 +441,12 @@ read_delete(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 static bool
 read_get_status(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 {
-	TlvReader	r = inside(apdu, command->data);
+	TlvReader	r = es5_inside(apdu, command->data);
 	SmsrTlv		tlv;
 
-	if (!read_tag(&r, TAG_AID, "AID", &tlv, "tag 4F", error))
+	if (!es5_read_tag(&r, TAG_AID, "AID", &tlv, "tag 4F", error))
 		return false;
-	if (tlv.value.len > 0 && !read_aid(tlv, &command->aid, error))
+	if (tlv.value.len > 0 && !es5_read_aid(tlv, &command->aid, error))
 		return false;
 	while (!tlv_at_end(&r))
 	{
@@ -601,231 +525,4 @@ es5_read_command(SmsrBytes apdu, Es5Command *command, SmsrError *error)
 		default:
 			return true;
 	}
-}
-
-bool
-es5_next_isdp(TlvReader *r, Es5Isdp *isdp, SmsrError *error)
-{
-	const SmsrBytes input = smsr_bytes(r->data, r->len);
-	TlvReader	content;
-	SmsrTlv		template;
-	SmsrTlv		tlv;
-	bool		has_lcs = false;
-
-	*isdp = (Es5Isdp) {0};
-	if (tlv_at_end(r))
-		return smsr_fail(error, SMSR_OK, NULL, r->pos, NULL);
-	if (!read_tag(r, TAG_ISDP, "ISD-P", &template, "tag E3", error))
-		return false;
-
-	content = inside(input, template.value);
-	while (!tlv_at_end(&content))
-	{
-		if (!tlv_read(&content, "object of ISD-P", &tlv, error))
-			return false;
-		switch (tlv.tag)
-		{
-			case TAG_AID:
-				if (!read_aid(tlv, &isdp->aid, error))
-					return false;
-				break;
-			case TAG_LCS:
-				if (tlv.value.len != 1)
-					return smsr_fail(error, SMSR_BAD_LENGTH, "life cycle state",
-									 tlv.offset, "one octet");
-				isdp->lcs = tlv.value.data[0];
-				has_lcs = true;
-				break;
-			case TAG_FALLBACK:
-				if (tlv.value.len != 1)
-					return smsr_fail(error, SMSR_BAD_LENGTH, "fall-back attribute",
-									 tlv.offset, "one octet");
-				isdp->fallback = (tlv.value.data[0] & 0x01) != 0;
-				break;
-			case TAG_ALLOCATED:
-				if (!read_number(tlv, "allocated memory", &isdp->allocated, error))
-					return false;
-				isdp->has_allocated = true;
-				break;
-			case TAG_REMAINING:
-				if (!read_number(tlv, "remaining memory", &isdp->remaining, error))
-					return false;
-				isdp->has_remaining = true;
-				break;
-			default:
-				break;
-		}
-	}
-	if (isdp->aid.len == 0)
-		return smsr_fail(error, SMSR_TRUNCATED, "ISD-P", template.offset, "an AID, tag 4F");
-	if (!has_lcs)
-		return smsr_fail(error, SMSR_TRUNCATED, "ISD-P", template.offset,
-						 "a life cycle state, tag 9F70");
-	return true;
-}
-
-void
-es5_write_isdp(SmsrWriter *w, const Es5Isdp *isdp)
-{
-	put_tlv_header(w, TAG_ISDP, aid_tlv_len(&isdp->aid) + 4 + 3 +
-				   (isdp->has_allocated ? 6 : 0) + (isdp->has_remaining ? 6 : 0));
-	put_aid(w, &isdp->aid);
-	put_tlv(w, TAG_LCS, &isdp->lcs, 1);
-	put_tlv_header(w, TAG_FALLBACK, 1);
-	put_u8(w, isdp->fallback ? 0x01 : 0x00);
-	if (isdp->has_allocated)
-	{
-		put_tlv_header(w, TAG_ALLOCATED, 4);
-		put_u32(w, isdp->allocated);
-	}
-	if (isdp->has_remaining)
-	{
-		put_tlv_header(w, TAG_REMAINING, 4);
-		put_u32(w, isdp->remaining);
-	}
-}
-
-bool
-es5_read_resources(SmsrBytes data, Es5Resources *resources, SmsrError *error)
-{
-	TlvReader	r = tlv_reader(data);
-	TlvReader	content;
-	SmsrTlv		template;
-	SmsrTlv		tlv;
-	bool		has_applications = false;
-	bool		has_nvm = false;
-	bool		has_ram = false;
-
-	*resources = (Es5Resources) {0};
-	if (!read_tag(&r, TAG_RESOURCES, "card resources", &template, "tag FF21", error) ||
-		!at_end(&r, "card resources", error))
-		return false;
-
-	content = inside(data, template.value);
-	while (!tlv_at_end(&content))
-	{
-		if (!tlv_read(&content, "object of card resources", &tlv, error))
-			return false;
-		switch (tlv.tag)
-		{
-			case TAG_APPLICATIONS:
-				if (!read_number(tlv, "number of applications",
-								 &resources->applications, error))
-					return false;
-				has_applications = true;
-				break;
-			case TAG_FREE_NVM:
-				if (!read_number(tlv, "free memory", &resources->free_nvm, error))
-					return false;
-				has_nvm = true;
-				break;
-			case TAG_FREE_RAM:
-				if (!read_number(tlv, "free RAM", &resources->free_ram, error))
-					return false;
-				has_ram = true;
-				break;
-			default:
-				break;
-		}
-	}
-	if (!has_applications || !has_nvm || !has_ram)
-		return smsr_fail(error, SMSR_TRUNCATED, "card resources", template.offset,
-						 "tags 81, 82 and 83");
-	return true;
-}
-
-void
-es5_write_resources(SmsrWriter *w, const Es5Resources *resources)
-{
-	put_tlv_header(w, TAG_RESOURCES, 3 * 6);
-	put_tlv_header(w, TAG_APPLICATIONS, 4);
-	put_u32(w, resources->applications);
-	put_tlv_header(w, TAG_FREE_NVM, 4);
-	put_u32(w, resources->free_nvm);
-	put_tlv_header(w, TAG_FREE_RAM, 4);
-	put_u32(w, resources->free_ram);
-}
-
-bool
-es5_key_info_reader(SmsrBytes data, TlvReader *r, SmsrError *error)
-{
-	SmsrTlv		template;
-
-	*r = tlv_reader(data);
-	if (!read_tag(r, TAG_KEY_INFO, "key information", &template, "tag E0", error) ||
-		!at_end(r, "key information", error))
-		return false;
-	*r = inside(data, template.value);
-	return true;
-}
-
-/*
- * Identifier, version, and type and length of each component.  A type of FF
- * begins the longer form: two octets of type or length each.
- */
-bool
-es5_next_key_info(TlvReader *r, Es5KeyInfo *key, SmsrError *error)
-{
-	SmsrTlv		tlv;
-	const uint8_t *v;
-
-	*key = (Es5KeyInfo) {0};
-	if (tlv_at_end(r))
-		return smsr_fail(error, SMSR_OK, NULL, r->pos, NULL);
-	if (!read_tag(r, TAG_KEY_INFO_KEY, "key", &tlv, "tag C0", error))
-		return false;
-	v = tlv.value.data;
-	if (tlv.value.len < 4 || (v[2] == 0xFF && tlv.value.len < 6))
-		return smsr_fail(error, SMSR_TRUNCATED, "key", tlv.offset, "identifier, version, type and length");
-	key->id = v[0];
-	key->kvn = v[1];
-	if (v[2] != 0xFF)
-	{
-		key->type = v[2];
-		key->length = v[3];
-	}
-	else
-	{
-		key->type = v[3];
-		key->length = v[4] == 0 ? v[5] : 0;
-	}
-	return true;
-}
-
-void
-es5_write_key_info(SmsrWriter *w, const Es5KeyInfo *keys, size_t count)
-{
-	put_tlv_header(w, TAG_KEY_INFO, 6 * count);
-	for (size_t i = 0; i < count; i++)
-	{
-		const uint8_t value[] = {keys[i].id, keys[i].kvn, keys[i].type, keys[i].length};
-
-		put_tlv(w, TAG_KEY_INFO_KEY, value, sizeof(value));
-	}
-}
-
-bool
-es5_deleted_reader(SmsrBytes data, TlvReader *r, SmsrError *error)
-{
-	SmsrTlv		list;
-
-	*r = tlv_reader(data);
-	if (data.len == 0)
-		return true;
-	if (!read_tag(r, TAG_DELETED, "deleted profiles", &list, "tag 80", error) ||
-		!at_end(r, "deleted profiles", error))
-		return false;
-	*r = inside(data, list.value);
-	return true;
-}
-
-bool
-es5_next_deleted(TlvReader *r, SmsrAid *aid, SmsrError *error)
-{
-	SmsrTlv		tlv;
-
-	if (tlv_at_end(r))
-		return smsr_fail(error, SMSR_OK, NULL, r->pos, NULL);
-	return read_tag(r, TAG_AID, "AID", &tlv, "tag 4F", error) &&
-		read_aid(tlv, aid, error);
 }

@@ -15,6 +15,7 @@
 
 #include "core/address.h"
 #include "core/es5.h"
+#include "core/es5_answer.h"
 #include "core/notification.h"
 #include "core/procedure.h"
 #include "core/script.h"

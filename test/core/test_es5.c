@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/es5.h"
+#include "core/es5_answer.h"
 
 #define ISDP	"A0000005591010FFFFFFFF8900001000"
 #define LV_ELF	"10A0000005591010FFFFFFFF8900000D00"

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/es5.h"
+#include "core/es5_answer.h"
 #include "core/notification.h"
 #include "core/scp80.h"
 #include "core/sms.h"

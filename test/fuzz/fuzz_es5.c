@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "core/es5.h"
+#include "core/es5_answer.h"
 
 static bool
 same_aid(const SmsrAid *a, const SmsrAid *b)
