@@ -45,16 +45,30 @@ CREATE FUNCTION smsr.reseal_key(kind text, name text, variant text, number small
 	LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION smsr.reseal_key(text, text, text, smallint, bytea) IS 'The same transport key, master key or component under the active storage key; NULL if it does not open';
 
+-- Counts, for who may not read what they are counted by.
+CREATE FUNCTION smsr.sealed_under(storage_key int, OUT key_sets bigint, OUT transport_keys bigint, OUT checkpoints bigint,
+		OUT master_keys bigint, OUT components bigint, OUT private_keys bigint)
+	LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+DECLARE
+	tag bytea := int4send(storage_key);
+BEGIN
+	key_sets := (SELECT count(*) FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = tag);
+	transport_keys := (SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = tag);
+	checkpoints := (SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = tag);
+	master_keys := (SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = tag);
+	components := (SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = tag);
+	private_keys := (SELECT count(*) FROM smsr.own_certificate AS c WHERE substr(c.sealed, 2, 4) = tag)
+		+ (SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = tag);
+END
+$$;
+COMMENT ON FUNCTION smsr.sealed_under(int) IS 'How much of each kind a storage key seals; nothing else of it';
+
 CREATE VIEW smsr.storage_key_use WITH (security_invoker = true) AS
 	SELECT s.id, s.state, s.kek, s.created_at,
-		(SELECT count(*) FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = int4send(s.id)) AS key_sets,
-		(SELECT count(*) FROM smsr.transport_key AS t WHERE substr(t.sealed, 2, 4) = int4send(s.id)) AS transport_keys,
-		(SELECT count(*) FROM smsr.audit_checkpoint AS c WHERE substr(c.seal, 2, 4) = int4send(s.id)) AS checkpoints,
-		(SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = int4send(s.id)) AS master_keys,
-		(SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = int4send(s.id)) AS components,
-		(SELECT count(*) FROM smsr.own_certificate AS c WHERE substr(c.sealed, 2, 4) = int4send(s.id)) +
-			(SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = int4send(s.id)) AS private_keys
-	FROM smsr.storage_key AS s;
+		u.key_sets, u.transport_keys, u.checkpoints, u.master_keys, u.components, u.private_keys
+	FROM smsr.storage_key AS s, LATERAL smsr.sealed_under(s.id) AS u;
 COMMENT ON VIEW smsr.storage_key_use IS 'What each storage key seals: how far a rotation has come, and whether anything would be lost with a row of smsr.storage_key';
 
 CREATE FUNCTION smsr.reseal_keys(max int DEFAULT 1000) RETURNS bigint

@@ -175,6 +175,9 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('check_key_values', 'auditor key_officer', NULL, 'smsr.check_key_values()'),
 	('key_evidence', 'auditor key_officer', NULL, 'smsr.key_evidence()'),
 	('keystore_status', 'administrator auditor key_officer', NULL, 'smsr.keystore_status()'),
+	('sealed_under', 'administrator auditor key_officer', NULL, 'smsr.sealed_under(1)'),
+	-- a view that stands on it
+	('sealed_under', 'administrator auditor key_officer', NULL, '(SELECT sum(u.key_sets) FROM smsr.storage_key_use AS u)'),
 	('prepare_smsr_change', 'prepare', NULL, 'smsr.prepare_smsr_change($1, ''1.3.6.1.4.1.99999.200.98'')'),
 	('prepare_smsr_change', 'prepare', NULL, 'smsr.prepare_smsr_change(ARRAY[$1], ''1.3.6.1.4.1.99999.200.98'')'),
 	('smsr_change', 'change', NULL, 'smsr.smsr_change($1, ''1.3.6.1.4.1.99999.200.98'')'),
