@@ -19,18 +19,6 @@ const SmsrAid AID_ISD_P_MODULE = SGP02_AID(0x0E);
 
 #define TAR_OFFSET	12
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 bool
 aid_parse(const char *text, size_t len, SmsrAid *aid, SmsrError *error)
 {
@@ -40,7 +28,7 @@ aid_parse(const char *text, size_t len, SmsrAid *aid, SmsrError *error)
 	memset(aid, 0, sizeof(*aid));
 	for (size_t i = 0; i < len; i++)
 	{
-		int			value = hex_value(text[i]);
+		int			value = hex_value((uint8_t) text[i]);
 
 		if (value < 0)
 			return smsr_fail(error, SMSR_BAD_VALUE, "AID", i, "a hexadecimal digit");

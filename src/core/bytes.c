@@ -108,3 +108,15 @@ get_u40(const uint8_t *p)
 {
 	return (uint64_t) p[0] << 32 | get_u32(p + 1);
 }
+
+int
+hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}

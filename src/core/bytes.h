@@ -60,4 +60,7 @@ extern uint32_t get_u24(const uint8_t *p);
 extern uint32_t get_u32(const uint8_t *p);
 extern uint64_t get_u40(const uint8_t *p);
 
+/* What a hexadecimal digit of either case stands for; -1: it is none. */
+extern int	hex_value(uint8_t c);
+
 #endif							/* SMSR_BYTES_H */

@@ -42,18 +42,6 @@ psk_identity_write(const PskIdentity *identity, SmsrWriter *w)
 	}
 }
 
-static int
-digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /*
  * An object whose place, tag and length are fixed.  Offsets count in the text,
  * where an octet has two digits.
@@ -80,7 +68,7 @@ psk_identity_read(SmsrBytes text, PskIdentity *identity, SmsrError *error)
 		return smsr_fail(error, SMSR_BAD_LENGTH, "PSK identity", 0, "90 hexadecimal digits");
 	for (size_t i = 0; i < text.len; i++)
 	{
-		const int	d = digit(text.data[i]);
+		const int	d = hex_value(text.data[i]);
 
 		if (d < 0)
 			return smsr_fail(error, SMSR_BAD_VALUE, "PSK identity", i, "a hexadecimal digit");

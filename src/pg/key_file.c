@@ -6,24 +6,13 @@
 
 #include <openssl/crypto.h>
 
+#include "core/bytes.h"
 #include "pg/key_file.h"
 #include "pg/secret.h"
 #include "pg/secure.h"
 
 /* hexadecimal digits and CR LF */
 #define TEXT_MAX_LEN	(2 * KEY_FILE_MAX_LEN + 2)
-
-static int
-hex_digit(uint8 c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* Length of the key that the digits at the start of text are; 0 if they are none. */
 static int
@@ -37,8 +26,8 @@ read_hex(const uint8 *text, int len, uint8 *key)
 		return 0;
 	for (int i = 0; i < len; i += 2)
 	{
-		int			high = hex_digit(text[i]);
-		int			low = hex_digit(text[i + 1]);
+		int			high = hex_value(text[i]);
+		int			low = hex_value(text[i + 1]);
 
 		if (high < 0 || low < 0)
 			return 0;
