@@ -55,7 +55,7 @@ ifneq (,$(findstring clang,$(CC)))
 PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 	-Wno-ignored-attributes
 endif
-SHLIB_LINK = -lxmlsec1-openssl -lxmlsec1 -lcrypto -lxml2
+SHLIB_LINK = -lxmlsec1-openssl -lxmlsec1 -lcrypto -lxml2 -lm
 
 # Not -fvisibility=hidden for all: in PostgreSQL 15 PG_FUNCTION_INFO_V1 does not
 # mark a function for export

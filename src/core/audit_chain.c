@@ -45,13 +45,6 @@ add(AuditHasher *h, const void *octets, size_t len)
 		h->failed = EVP_DigestUpdate(h->ctx, octets, len) != 1;
 }
 
-static void
-put_u64(SmsrWriter *w, uint64_t value)
-{
-	put_u32(w, (uint32_t) (value >> 32));
-	put_u32(w, (uint32_t) value);
-}
-
 void
 audit_begin(AuditHasher *h, const char *label)
 {

@@ -68,6 +68,12 @@ put_u40(SmsrWriter *w, uint64_t value)
 }
 
 void
+put_u64(SmsrWriter *w, uint64_t value)
+{
+	put_big_endian(w, value, 8);
+}
+
+void
 put_bytes(SmsrWriter *w, const void *data, size_t len)
 {
 	uint8_t    *p = reserve(w, len);
@@ -107,6 +113,12 @@ uint64_t
 get_u40(const uint8_t *p)
 {
 	return (uint64_t) p[0] << 32 | get_u32(p + 1);
+}
+
+uint64_t
+get_u64(const uint8_t *p)
+{
+	return (uint64_t) get_u32(p) << 32 | get_u32(p + 4);
 }
 
 int

@@ -51,6 +51,7 @@ extern void put_u16(SmsrWriter *w, uint16_t value);
 extern void put_u24(SmsrWriter *w, uint32_t value);
 extern void put_u32(SmsrWriter *w, uint32_t value);
 extern void put_u40(SmsrWriter *w, uint64_t value);
+extern void put_u64(SmsrWriter *w, uint64_t value);
 extern void put_bytes(SmsrWriter *w, const void *data, size_t len);
 extern void put_zero(SmsrWriter *w, size_t len);
 
@@ -59,6 +60,7 @@ extern uint16_t get_u16(const uint8_t *p);
 extern uint32_t get_u24(const uint8_t *p);
 extern uint32_t get_u32(const uint8_t *p);
 extern uint64_t get_u40(const uint8_t *p);
+extern uint64_t get_u64(const uint8_t *p);
 
 /* What a hexadecimal digit of either case stands for; -1: it is none. */
 extern int	hex_value(uint8_t c);

@@ -5,7 +5,7 @@ CORE_SRCS = $(sort $(wildcard src/core/*.c))
 CORE_HDRS = $(wildcard src/core/*.h)
 CORE_LIB = build/libsmsrcore.a
 CORE_CFLAGS = -std=c11 -O2 -g -Wall -Wextra -Wmissing-prototypes -Wshadow -Werror -fPIC
-CORE_LIBS = -lcrypto
+CORE_LIBS = -lcrypto -lm
 
 core_objs = $(patsubst src/core/%.c,build/core/%.o,$(CORE_SRCS))
 

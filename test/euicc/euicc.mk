@@ -8,7 +8,7 @@ FLEET_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wmissing-prototypes -Wshadow
 FLEET_NOUNS = memory random timers identity faults profile switching establish card fleet \
 	smpp_pdu smsc session store control control_socket signer eis options
 FLEET_OBJS = $(FLEET_NOUNS:%=build/euicc/%.o)
-FLEET_LIBS = -lcrypto
+FLEET_LIBS = -lcrypto -lm
 
 fleet: build/smsr-fleet
 

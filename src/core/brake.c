@@ -1,0 +1,89 @@
+/*
+ * brake.c
+ *		Whether so many failures of so many ends are too many to go on.
+ */
+#include "brake.h"
+
+#include <math.h>
+
+#define SQRT_HALF		0.70710678118654752440
+#define SQRT_TWO_PI		2.50662827463100050242
+
+/*
+ * Newton's method on the lower tail.  It begins left of the root, where the first
+ * step leads beyond it, and not as far as 0; the tail is convex there, so that
+ * all others come nearer from the right.
+ */
+double
+normal_quantile(double p)
+{
+	double		tail = p < 0.5 ? p : 1 - p;
+	double		x;
+
+	if (tail == 0.5)
+		return 0;
+	/* the tail at x is less than exp(-x^2/2) / 2 for x < 0 */
+	x = -sqrt(-2 * log(2 * tail));
+	for (int i = 0; i < 100; i++)
+	{
+		double		step = (tail - 0.5 * erfc(-x * SQRT_HALF)) * SQRT_TWO_PI * exp(x * x / 2);
+
+		x += step;
+		if (fabs(step) < 1e-15 * fabs(x))
+			break;
+	}
+	return p < 0.5 ? x : -x;
+}
+
+static bool
+check_confidence(double confidence, SmsrError *error)
+{
+	/* not a number is neither */
+	if (!(confidence >= 0.5 && confidence < 1))
+		return smsr_fail(error, SMSR_BAD_VALUE, "confidence", 0, "at least 0.5 and less than 1");
+	return true;
+}
+
+bool
+failure_bounds(int64_t failed, int64_t ended, double confidence, FailureBounds *bounds, SmsrError *error)
+{
+	double		n = (double) ended;
+	double		p;
+	double		z;
+	double		centre;
+	double		width;
+
+	if (failed < 0)
+		return smsr_fail(error, SMSR_BAD_VALUE, "failed", 0, "none or more");
+	if (ended < failed)
+		return smsr_fail(error, SMSR_BAD_VALUE, "ended", 0, "at least as many as failed");
+	if (!check_confidence(confidence, error))
+		return false;
+	*bounds = (FailureBounds) {0, 1};
+	if (ended == 0)
+		return true;
+	p = (double) failed / n;
+	z = normal_quantile(confidence);
+	centre = p + z * z / (2 * n);
+	width = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+	/* exact where the formula is, but for rounding */
+	bounds->lower = failed == 0 ? 0 : fmax(0, (centre - width) / (1 + z * z / n));
+	bounds->upper = failed == ended ? 1 : fmin(1, (centre + width) / (1 + z * z / n));
+	return true;
+}
+
+bool
+brake(int64_t failed, int64_t ended, double threshold, double confidence, int64_t minimum,
+	  bool *halt, SmsrError *error)
+{
+	FailureBounds bounds;
+
+	if (!(threshold >= 0 && threshold <= 1))
+		return smsr_fail(error, SMSR_BAD_VALUE, "threshold", 0, "0 to 1");
+	if (minimum < 0)
+		return smsr_fail(error, SMSR_BAD_VALUE, "minimum", 0, "none or more");
+	if (!failure_bounds(failed, ended, confidence, &bounds, error))
+		return false;
+	*halt = ended >= minimum && bounds.lower > threshold;
+	return true;
+}
