@@ -10,7 +10,7 @@ build=(gcc make libc6-dev pkg-config
 	"postgresql-$major" "postgresql-server-dev-$major"
 	libssl-dev libxml2-dev libxmlsec1-dev libp11-kit-dev libpq-dev libsmpp34-dev)
 test=("postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
-	libipc-run-perl libjson-perl libnet-smpp-perl perl
+	"postgresql-$major-plproxy" libipc-run-perl libjson-perl libnet-smpp-perl perl
 	clang libclang-rt-14-dev
 	softhsm2 opensc)
 

@@ -107,6 +107,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
 			('{smsr_tenant}', '{handover_euicc,authenticate_smsr,create_additional_key_set,peer_answer}'),
 			('{smsr_administrator}', '{plan_handover,finalise_handover}'),
+			-- over all shards
+			('{smsr_administrator,smsr_auditor}', '{fleet_query}'),
 			-- whoever carries says who has sent it
 			('{smsr_gateway}', '{claim_peer_messages,receive_peer_message}'),
 			-- to say yes or no is for whom a rule names

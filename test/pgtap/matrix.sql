@@ -145,6 +145,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('maintain', 'administrator', NULL, 'smsr.maintain(1)'),
 	('take_checkpoint', 'administrator', NULL, 'smsr.take_checkpoint()'),
 	('audit_verify', 'administrator auditor', NULL, 'smsr.audit_verify()'),
+	('fleet_query', 'administrator auditor', NULL, 'smsr.fleet_query(''SELECT 1 AS one'')'),
 	('verify_checkpoint', 'administrator auditor', NULL, 'smsr.verify_checkpoint(''{}'')'),
 	('register_party', 'administrator', NULL, 'smsr.register_party(''1.3.6.1.4.1.99999.200.96'', ''MNO'', ''new'')'),
 	('bind_role', 'administrator', NULL, 'smsr.bind_role($3, ''smsr_pgtap_stranger'')'),
