@@ -9,8 +9,8 @@ use warnings;
 use Exporter 'import';
 use IPC::Run ();
 use PostgreSQL::Test::Utils;
+use PsqlSession;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(unseal pieces random_key openssl check_value kwp_wrap kwp_unwrap cmac hunt slurp_octets);
 
@@ -90,44 +90,6 @@ sub hunt
 
 # ---- a session ----
 
-sub session
-{
-	my ($class, $node, $record, $user) = @_;
-	my $self = bless { record => $record, in => '', out => '', n => 0 }, $class;
-	local $ENV{PGOPTIONS} = '';
-	$self->{psql} = IPC::Run::start [ 'psql', '-XAt', '-v', 'VERBOSITY=verbose', '-v', 'SHOW_CONTEXT=always',
-		'-d', $node->connstr('postgres') . ($user ? " user=$user" : '') ], '<', \$self->{in}, '>', \$self->{out}, '2>&1';
-	$self->{pid} = $self->ask('SELECT pg_backend_pid()');
-	return $self;
-}
-
-# What statements, and what fails of them, say; all of it is searched later.
-sub ask
-{
-	my ($self, $sql) = @_;
-	my $end = 'end of answer ' . ++$self->{n};
-	my $limit = time + 60;
-	$self->{out} = '';
-	$self->{in} .= "$sql\n;\n\\echo\n\\echo $end\n";
-	until ($self->{out} =~ /^\Q$end\E$/m)
-	{
-		die "no answer to $sql" if time > $limit;
-		$self->{psql}->pump;
-	}
-	print { $self->{record} } $self->{out};
-	$self->{out} =~ s/\n*^\Q$end\E\n//m;
-	$self->{out} =~ s/\A\n+//;
-	return $self->{out};
-}
-
-sub pid { return $_[0]->{pid}; }
-
-sub close
-{
-	my ($self) = @_;
-	$self->{in} .= "\\q\n";
-	$self->{psql}->finish;
-	return;
-}
+sub session { my ($class, $node, $record, $user) = @_; return PsqlSession->new($node, record => $record, user => $user); }
 
 1;
