@@ -435,6 +435,7 @@ for my $fault ('aborted', 'killed', 'crashed', 'no token')
 		my $now = tx("batch $n", $fault, "SELECT smsr.reseal_keys($batch)");
 		my $under = sql("SELECT sum(key_sets) FROM smsr.storage_key_use WHERE state <> 'active'");
 		cmp_ok($under, '<', $left, "batch $n, $fault: it goes on where it stood") if $left > 0;
+		is(sql("SELECT count(*) FROM smsr.storage_key_use WHERE state = 'retired' AND key_sets > 0"), 0, "batch $n, $fault: no key is retired that seals something");
 		$left = $under;
 		whole("batch $n, $fault");
 		last if $now == 0 && $left == 0;
