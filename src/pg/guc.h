@@ -33,6 +33,7 @@ extern int	smsr_retry_max;		/* seconds */
 extern int	smsr_tp_pid;
 extern int	smsr_tp_dcs;
 extern int	smsr_notice_retention;	/* seconds */
+extern int	smsr_peer_message_retention;	/* seconds */
 extern int	smsr_retire_keys_after;	/* seconds */
 extern int	smsr_put_key_form;	/* PutKeyForm of core */
 extern char *smsr_spi;			/* four hexadecimal digits */

@@ -91,6 +91,12 @@ uint8		smsr_spi2 = 0;
 int			smsr_notice_retention = 30 * 24 * 60 * 60;
 
 /*
+ * smsr.peer_message_retention: for how long messages between SM-SRs are kept
+ * that nobody waits for any more.
+ */
+int			smsr_peer_message_retention = 30 * 24 * 60 * 60;
+
+/*
  * smsr.retire_keys_after: for how long a card key set that another one has
  * superseded still opens what comes in.
  */
@@ -302,6 +308,11 @@ _PG_init(void)
 							"How long notices that were acknowledged are kept.",
 							"smsr.maintain() removes those that are older.",
 							&smsr_notice_retention, 30 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.peer_message_retention",
+							"How long messages between SM-SRs are kept that nobody waits for any more.",
+							"smsr.maintain() removes those that are older.",
+							&smsr_peer_message_retention, 30 * 24 * 60 * 60, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.retire_keys_after",
 							"How long a card key set that was superseded still opens what comes in.",

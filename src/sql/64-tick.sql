@@ -83,10 +83,11 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 				generate_series(date_trunc('month', now()) + interval '1 month',
 					date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m;
 		PERFORM smsr.prune_notices();
+		PERFORM smsr.prune_peer_messages();
 		PERFORM smsr.expire_key_ceremonies();
 		RETURN made;
 	END $$;
-COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, whose old ones are dropped by whoever decides how long to keep them, and remove old notices; returns how many partitions';
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, whose old ones are dropped by whoever decides how long to keep them, and remove old notices and messages between SM-SRs; returns how many partitions';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -165,33 +165,99 @@ CREATE FUNCTION smsr.hear_answer(p_from text, p_id bigint, p_eid smsr.eid, p_ans
 	END $$;
 COMMENT ON FUNCTION smsr.hear_answer(text, bigint, smsr.eid, jsonb) IS 'The answer to a question of ours; the first one counts, and none to a question that is closed';
 
-CREATE FUNCTION smsr.receive_peer_message(from_party text, message jsonb) RETURNS text
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+-- What is no message is nobody's; NULL.
+CREATE FUNCTION smsr.peer_message_eid(message jsonb) RETURNS smsr.eid
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		about smsr.eid;
 		reply boolean := message ? 'reply_to';
-		number text := message ->> CASE WHEN reply THEN 'reply_to' ELSE 'id' END;
 	BEGIN
-		IF smsr.party_kind(from_party) IS DISTINCT FROM 'SM-SR' THEN
-			RAISE EXCEPTION 'from_party must be a registered SM-SR' USING ERRCODE = 'invalid_parameter_value';
-		END IF;
-		IF jsonb_typeof(message) IS DISTINCT FROM 'object' OR number !~ '^[1-9][0-9]{0,17}$' IS NOT FALSE
-			OR message ->> 'eid' IS NULL
+		IF jsonb_typeof(message) IS DISTINCT FROM 'object'
+			OR (message ->> (CASE WHEN reply THEN 'reply_to' ELSE 'id' END) !~ '^[1-9][0-9]{0,17}$') IS NOT FALSE
 			OR (CASE WHEN reply THEN jsonb_typeof(message -> 'answer') IS DISTINCT FROM 'object'
 				ELSE coalesce(message ->> 'function', '') NOT IN ('handover_euicc', 'authenticate_smsr', 'create_additional_key_set')
 					OR jsonb_typeof(message -> 'arguments') IS DISTINCT FROM 'object' END)
 		THEN
+			RETURN NULL;
+		END IF;
+		RETURN (message ->> 'eid')::smsr.eid;
+	EXCEPTION WHEN data_exception THEN
+		RETURN NULL;
+	END $$;
+COMMENT ON FUNCTION smsr.peer_message_eid(jsonb) IS 'Which eUICC a message of another SM-SR is about; NULL if it is neither a question nor an answer';
+
+CREATE FUNCTION smsr.hear_message(p_from text, p_eid smsr.eid, p_message jsonb) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		state text;
+		about text;
+	BEGIN
+		RETURN CASE WHEN p_message ? 'reply_to'
+			THEN smsr.hear_answer(p_from, (p_message ->> 'reply_to')::bigint, p_eid, p_message -> 'answer')
+			ELSE smsr.hear_question(p_from, (p_message ->> 'id')::bigint, p_eid, p_message ->> 'function', p_message -> 'arguments') END;
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, about = MESSAGE_TEXT;
+		-- what the server could not do now, the carrier repeats; what it can not do with
+		-- this message holds up no other one, and its question comes again
+		IF state = '55P03' OR left(state, 2) IN ('08', '40', '53', '57', '58') THEN
+			RAISE;
+		END IF;
+		RAISE WARNING 'message of SM-SR % about eUICC % is not processed: %', p_from, p_eid, about USING ERRCODE = '01000';
+		RETURN format('not processed: %s (%s)', about, state);
+	END $$;
+COMMENT ON FUNCTION smsr.hear_message(text, smsr.eid, jsonb) IS 'One message of another SM-SR, whose eUICC is locked: done with all that it leads to, or not at all';
+
+CREATE FUNCTION smsr.receive_peer_messages(from_party text, messages jsonb[]) RETURNS text[]
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		wait boolean;
+		ready smsr.eid[];
+		about smsr.eid[];
+		results text[];
+	BEGIN
+		IF smsr.party_kind(from_party) IS DISTINCT FROM 'SM-SR' THEN
+			RAISE EXCEPTION 'from_party must be a registered SM-SR' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		about := ARRAY(SELECT smsr.peer_message_eid(m) FROM unnest(messages) WITH ORDINALITY u (m, n) ORDER BY n);
+		-- what somebody sits on is as if it had been lost: the others are heard
+		FOREACH wait IN ARRAY '{true,false}'::boolean[]
+		LOOP
+			BEGIN
+				results := '{}';
+				ready := smsr.lock_handovers(ARRAY(SELECT DISTINCT e FROM unnest(about) e WHERE e IS NOT NULL), wait);
+				FOR i IN 1 .. coalesce(cardinality(messages), 0)
+				LOOP
+					results[i] := CASE WHEN about[i] IS NULL THEN 'refused: neither a question nor an answer'
+						WHEN about[i] = ANY (ready) THEN smsr.hear_message(from_party, about[i], messages[i])
+						ELSE 'not now: another transaction has its eUICC' END;
+				END LOOP;
+				RETURN results;
+			EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+				IF NOT wait THEN
+					RAISE;
+				END IF;
+			END;
+		END LOOP;
+	END $$;
+COMMENT ON FUNCTION smsr.receive_peer_messages(text, jsonb[]) IS 'Messages of another SM-SR, whom the carrier has authenticated; each may be delivered any number of times. Returns what became of each. One whose eUICC another transaction has is left out: its question will come again';
+
+CREATE FUNCTION smsr.receive_peer_message(from_party text, message jsonb) RETURNS text
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF smsr.peer_message_eid(message) IS NULL THEN
 			RAISE EXCEPTION 'message is neither a question nor an answer' USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = 'A question has id, eid, function and arguments, an answer has reply_to, eid and answer.';
 		END IF;
-		about := message ->> 'eid';
-		PERFORM smsr.lock_handover(about);
-		RETURN CASE WHEN reply THEN smsr.hear_answer(from_party, number::bigint, about, message -> 'answer')
-			ELSE smsr.hear_question(from_party, number::bigint, about, message ->> 'function', message -> 'arguments') END;
+		RETURN (smsr.receive_peer_messages(from_party, ARRAY[message]))[1];
 	END $$;
-COMMENT ON FUNCTION smsr.receive_peer_message(text, jsonb) IS 'A message of another SM-SR, whom the carrier has authenticated; may be delivered any number of times. Returns what became of it';
+COMMENT ON FUNCTION smsr.receive_peer_message(text, jsonb) IS 'The same for one message; what is none is an error';
 
 CREATE FUNCTION smsr.peer_answer(eid smsr.eid, message_id bigint) RETURNS jsonb
 	LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
@@ -221,7 +287,13 @@ CREATE FUNCTION smsr.ask_here(p_eid smsr.eid, p_function text, p_message_id bigi
 			PERFORM smsr.refuse(p_function, p_eid, NULL, me, '1.1', '1.2', 'this function is for other SM-SRs');
 			RETURN NULL;
 		END IF;
-		PERFORM smsr.lock_handover(p_eid);
+		-- nobody holds the row of an eUICC that is none of his business
+		IF (EXISTS (SELECT FROM smsr.handover h WHERE h.eid = p_eid AND h.peer_id = me) OR smsr.taken_from(p_eid, me))
+			AND smsr.lock_handovers(ARRAY[p_eid], true) = '{}'
+		THEN
+			RAISE EXCEPTION 'eUICC % is held by another transaction', p_eid
+				USING ERRCODE = 'lock_not_available', HINT = 'Ask again under the same id.';
+		END IF;
 		PERFORM smsr.hear_question(me, number, p_eid, p_function, jsonb_strip_nulls(p_arguments));
 		RETURN number;
 	END $$;
@@ -259,3 +331,37 @@ CREATE FUNCTION smsr.create_additional_key_set(eid smsr.eid, key_version_number 
 			'ephemeral_public_key', encode(ephemeral_public_key, 'hex'), 'signature', encode(signature, 'hex')));
 	END $$;
 COMMENT ON FUNCTION smsr.create_additional_key_set(smsr.eid, int, bigint, text, int, bytea, bytea, bytea, bigint) IS 'ES7.CreateAdditionalKeySet: have the card agree on a key set with the caller, to whom it is being handed over; the answer has the receipt. Returns the id for smsr.peer_answer()';
+
+-- They wait at a row as long as a gateway's calls do.
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOREACH f IN ARRAY ARRAY['smsr.receive_peer_message(text, jsonb)', 'smsr.receive_peer_messages(text, jsonb[])',
+		'smsr.handover_euicc(smsr.eid, xml, interval, bigint)', 'smsr.authenticate_smsr(smsr.eid, bytea, bigint)',
+		'smsr.create_additional_key_set(smsr.eid, int, bigint, text, int, bytea, bytea, bytea, bigint)']::regprocedure[]
+	LOOP
+		EXECUTE (SELECT pg_catalog.format('ALTER FUNCTION %s SET lock_timeout = %L', f, pg_catalog.split_part(c, '=', 2))
+			FROM pg_catalog.pg_proc p, pg_catalog.unnest(p.proconfig) c
+			WHERE p.oid = 'smsr.tick()'::regprocedure AND pg_catalog.starts_with(c, 'lock_timeout='));
+	END LOOP;
+END $$;
+
+CREATE FUNCTION smsr.prune_peer_messages() RETURNS bigint
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		cutoff timestamptz := now() - make_interval(secs => smsr.setting_seconds('peer_message_retention'));
+		pruned bigint;
+	BEGIN
+		-- a question that is not known any more is heard anew, and refused: none is under way
+		DELETE FROM smsr.peer_message m
+			WHERE m.ctid = ANY (ARRAY(SELECT d.ctid FROM smsr.peer_message d
+				WHERE d.due_at IS NULL AND d.closed AND coalesce(d.answered_at, d.asked_at) < cutoff
+					AND NOT EXISTS (SELECT FROM smsr.handover h WHERE h.eid = d.eid)
+				FOR UPDATE SKIP LOCKED));
+		GET DIAGNOSTICS pruned = ROW_COUNT;
+		RETURN pruned;
+	END $$;
+COMMENT ON FUNCTION smsr.prune_peer_messages() IS 'Delete messages between SM-SRs that are done with for longer than smsr.peer_message_retention, and whose eUICC is in no change; returns how many. smsr.maintain() calls it';

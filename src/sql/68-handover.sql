@@ -12,6 +12,25 @@ CREATE FUNCTION smsr.lock_handover(p_eid smsr.eid) RETURNS void
 	END $$;
 COMMENT ON FUNCTION smsr.lock_handover(smsr.eid) IS 'One writer at a time of an eUICC that changes its SM-SR, registered here or not';
 
+CREATE FUNCTION smsr.lock_handovers(eids smsr.eid[], wait boolean) RETURNS smsr.eid[]
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
+	AS $$
+	DECLARE
+		ready smsr.eid[] := smsr.lock_cards(eids, wait);
+		mine smsr.eid[];
+	BEGIN
+		IF wait AND clock_timestamp() - statement_timestamp() < current_setting('lock_timeout')::interval THEN
+			PERFORM FROM smsr.handover h WHERE h.eid = ANY (ARRAY(SELECT unnest(ready))) ORDER BY h.eid FOR UPDATE;
+			RETURN ready;
+		END IF;
+		mine := ARRAY(SELECT h.eid FROM smsr.handover h WHERE h.eid = ANY (ARRAY(SELECT unnest(ready))) FOR UPDATE SKIP LOCKED);
+		RETURN ARRAY(SELECT u.eid FROM unnest(ready) u (eid)
+			WHERE u.eid IN (SELECT unnest(mine)) OR NOT EXISTS (SELECT FROM smsr.handover h WHERE h.eid = u.eid));
+	END $$;
+COMMENT ON FUNCTION smsr.lock_handovers(smsr.eid[], boolean) IS 'Take eUICCs, registered here or not, as smsr.lock_cards() does, and what is under way between SM-SRs about them. Returns which';
+
 CREATE FUNCTION smsr.taken_from(p_eid smsr.eid, p_peer text) RETURNS boolean
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -48,6 +67,17 @@ CREATE FUNCTION smsr.eis_to_hand_over(p_eid smsr.eid) RETURNS text
 		RETURN smsr.write_view('OWN', eis)::text;
 	END $$;
 COMMENT ON FUNCTION smsr.eis_to_hand_over(smsr.eid) IS 'The EIS of an eUICC as another SM-SR gets it (ES7.HandoverEUICC): all of it with the audit trail, key sets without keys';
+
+CREATE FUNCTION smsr.offer_of(p_eid smsr.eid, p_until timestamptz) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN jsonb_build_object('eis', smsr.eis_to_hand_over(p_eid),
+			-- of one that is uncertain the time is over, and the question is not
+			'validity', greatest(1, extract(epoch FROM least(p_until, now() + smsr.validity(NULL)) - now()))::bigint);
+	END $$;
+COMMENT ON FUNCTION smsr.offer_of(smsr.eid, timestamptz) IS 'Arguments of HandoverEUICC for an eUICC, and a time by which it is to be over';
 
 CREATE FUNCTION smsr.read_handed_eis(document text, proven boolean) RETURNS smsr.eis_reading
 	AS 'MODULE_PATHNAME', 'smsr_read_handed_eis'
@@ -311,10 +341,7 @@ CREATE FUNCTION smsr.handover_event(p_eid smsr.eid, p_side text, p_event text, p
 					UPDATE smsr.peer_message m SET due_at = now()
 						WHERE m.eid = p_eid AND m.peer_id = h.peer_id AND m.direction = 'out' AND m.id = h.offer_id AND NOT m.closed;
 					IF NOT FOUND THEN
-						UPDATE smsr.handover x SET offer_id = smsr.ask_peer(p_eid, h.peer_id, 'handover_euicc', jsonb_build_object(
-								'eis', smsr.eis_to_hand_over(p_eid),
-								-- of one that is uncertain the time is over, and the question is not
-								'validity', greatest(1, extract(epoch FROM least(h.expires_at, now() + smsr.validity(NULL)) - now()))::bigint))
+						UPDATE smsr.handover x SET offer_id = smsr.ask_peer(p_eid, h.peer_id, 'handover_euicc', smsr.offer_of(p_eid, h.expires_at))
 							WHERE x.eid = p_eid;
 					END IF;
 					PERFORM smsr.ring_peers();
@@ -429,11 +456,10 @@ CREATE FUNCTION smsr.hear_offer(p_from text, p_id bigint, p_eid smsr.eid, a json
 		new.peer_id := p_from;
 		IF smsr.taken_from(p_eid, p_from) THEN
 			RETURN smsr.handover_event(p_eid, 'takes', 'offer', new, p_id, p_known => true);
-		ELSIF EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = p_eid) THEN
-			-- it is ours, and not from them: they may know better, but it stays
-			bad := '{"subject_code": "8.1.1", "reason_code": "3.3", "message": "the EID is registered here already"}';
-		ELSIF h.eid IS NOT NULL AND h.peer_id <> p_from THEN
-			bad := '{"subject_code": "8.7", "reason_code": "1.2", "message": "the change is prepared with another SM-SR"}';
+		ELSIF EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = p_eid) OR h.peer_id <> p_from THEN
+			-- it is ours, or to come from somebody else: to this SM-SR it is an EID like any other
+			SELECT jsonb_build_object('subject_code', c.subject_code, 'reason_code', c.reason_code, 'message', c.because) INTO bad
+				FROM smsr.handover('takes', NULL, false, 'offer', false, false) c;
 		END IF;
 		IF bad IS NOT NULL THEN
 			PERFORM smsr.answer_peer(p_eid, p_from, p_id, 'FAILED', bad ->> 'subject_code', bad ->> 'reason_code', bad ->> 'message');
@@ -569,23 +595,25 @@ COMMENT ON FUNCTION smsr.handover_card_ended(smsr.operation) IS 'What a change o
 CREATE FUNCTION smsr.handover_tick() RETURNS int
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET enable_seqscan = off
 	AS $$
 	DECLARE
-		one record;
-		done int := 0;
+		eids smsr.eid[];
+		done int;
 	BEGIN
-		FOR one IN SELECT h.eid, h.side FROM smsr.handover h
-			WHERE h.expires_at <= now() ORDER BY h.eid LIMIT 1000
-		LOOP
-			-- whoever has it is about to change it: the next tick is soon
-			PERFORM FROM smsr.euicc e WHERE e.eid = one.eid FOR NO KEY UPDATE SKIP LOCKED;
-			CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = one.eid);
-			PERFORM FROM smsr.handover h WHERE h.eid = one.eid AND h.expires_at <= now() FOR UPDATE SKIP LOCKED;
-			IF FOUND THEN
-				PERFORM smsr.handover_event(one.eid, one.side, 'deadline');
-				done := done + 1;
-			END IF;
-		END LOOP;
+		-- whoever has it is about to change it, and the next tick is soon: what is held
+		-- does not count among the thousand
+		eids := ARRAY(SELECT h.eid FROM smsr.handover h JOIN smsr.euicc e USING (eid)
+				WHERE h.expires_at <= now() ORDER BY h.expires_at LIMIT 1000 FOR UPDATE OF e, h SKIP LOCKED)
+			|| ARRAY(SELECT h.eid FROM smsr.handover h
+				WHERE h.expires_at <= now() AND NOT EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = h.eid)
+				ORDER BY h.expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED);
+		IF eids = '{}' THEN
+			RETURN 0;
+		END IF;
+		eids := smsr.lock_cards(eids, false);
+		SELECT count(smsr.handover_event(h.eid, h.side, 'deadline')) INTO done
+			FROM (SELECT x.eid, x.side FROM smsr.handover x WHERE x.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY x.eid) h;
 		RETURN done;
 	END $$;
-COMMENT ON FUNCTION smsr.handover_tick() IS 'Changes of SM-SR whose time is over; returns how many';
+COMMENT ON FUNCTION smsr.handover_tick() IS 'Changes of SM-SR whose time is over, a thousand at a time; waits for nobody. Returns how many';

@@ -57,27 +57,29 @@ CREATE FUNCTION smsr.import_own_certificate(certificate bytea, key_path text) RE
 	END $$;
 COMMENT ON FUNCTION smsr.import_own_certificate(bytea, text) IS 'The certificate (CERT.SR.ECDSA, tag 7F21) that this SM-SR shows to cards from now on, and its private key from a file on the server; returns the certificate''s fingerprint';
 
-CREATE FUNCTION smsr.refused_operation(p_eid smsr.eid, p_function text, p_requester text, p_call_id text, p_arguments jsonb,
-		p_subject text, p_reason_code text, p_because text) RETURNS bigint
+-- Operations that end as they begin.  What is refused to a party stands in that
+-- one's chain, and holds up nobody else.
+CREATE FUNCTION smsr.note_ended(ops smsr.operation[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		op_id bigint := smsr.next_id();
-		own boolean := coalesce(smsr.party_kind(p_requester) = 'OWN', false);
+		own CONSTANT text := smsr.setting('smsr_id');
 	BEGIN
 		INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, arguments, stage, exclusive,
 				status, subject_code, reason_code, message, expires_at, finished_at)
-			VALUES (op_id, p_eid, p_function, p_requester, p_call_id, p_arguments, 'finished', false,
-				CASE WHEN p_subject IS NULL THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
-				p_subject, p_reason_code, p_because, now(), clock_timestamp());
-		-- what is refused to a party stands in that one's chain, and holds up nobody else
-		PERFORM smsr.record_audit(CASE WHEN p_subject IS NULL OR own THEN p_eid END, p_function, op_id, p_requester,
-			CASE WHEN p_subject IS NULL THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END, p_subject, p_reason_code,
-			p_details => CASE WHEN p_subject IS NOT NULL AND NOT own THEN jsonb_build_object('eid', p_eid::text) END);
-		RETURN op_id;
+			SELECT o.id, o.eid, o.function, o.requester_id, o.call_id, o.arguments, 'finished', false,
+				CASE WHEN o.subject_code IS NULL THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
+				o.subject_code, o.reason_code, o.message, now(), clock_timestamp()
+			FROM unnest(ops) o;
+		PERFORM smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN o.subject_code IS NULL OR o.requester_id = own THEN o.eid END,
+				o.function, o.id, o.requester_id, CASE WHEN o.subject_code IS NULL THEN 'EXECUTED_SUCCESS' ELSE 'FAILED' END,
+				o.subject_code, o.reason_code,
+				p_details => CASE WHEN o.subject_code IS NOT NULL AND o.requester_id <> own THEN jsonb_build_object('eid', o.eid::text) END)
+				ORDER BY o.id))
+			FROM unnest(ops) o;
 	END $$;
-COMMENT ON FUNCTION smsr.refused_operation(smsr.eid, text, text, text, jsonb, text, text, text) IS 'An operation that ends as it begins: refused, or done if there is no subject';
+COMMENT ON FUNCTION smsr.note_ended(smsr.operation[]) IS 'Operations that end as they begin: refused, or done if there is no subject; and their audit records';
 
 CREATE FUNCTION smsr.peer_problem(p_peer text) RETURNS text
 	LANGUAGE plpgsql STABLE
@@ -96,56 +98,78 @@ CREATE FUNCTION smsr.prepare_smsr_change(eids smsr.eid[], current_smsr_id text, 
 	#variable_conflict use_column
 	DECLARE
 		me text := smsr.require_requester();
+		own boolean := coalesce(smsr.party_kind(me) = 'OWN', false);
 		may record := smsr.authorise(me, 'prepare_smsr_change');
 		until timestamptz := now() + smsr.validity(validity);
-		args jsonb := jsonb_build_object('current_smsr_id', current_smsr_id);
-		one record;
-		new smsr.handover;
-		h smsr.handover;
-		op bigint;
-		told text;
+		problem smsr.refusal;
 	BEGIN
 		IF eids IS NULL OR array_position(eids, NULL) IS NOT NULL OR cardinality(call_ids) <> cardinality(eids) THEN
 			RAISE EXCEPTION 'eids must not be null, and call_ids be as many' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
-		PERFORM FROM smsr.handover x WHERE x.eid = ANY (eids) ORDER BY x.eid FOR UPDATE;
-		FOR one IN SELECT u.e, u.c, u.n, (SELECT o.id FROM smsr.operation o
-				WHERE o.eid = u.e AND o.requester_id = me AND o.call_id = u.c) AS known_id
-			FROM unnest(eids, call_ids) WITH ORDINALITY u (e, c, n) ORDER BY u.n
-		LOOP
-			eid := one.e;
-			operation_id := one.known_id;
-			IF operation_id IS NOT NULL THEN
-				RETURN NEXT;
-				CONTINUE;
-			END IF;
-			SELECT * INTO h FROM smsr.handover x WHERE x.eid = one.e;
-			IF may.allowed IS NOT TRUE THEN
-				operation_id := smsr.refused_operation(one.e, 'prepare_smsr_change', me, one.c, args, may.subject_code, may.reason_code, may.because);
-			ELSIF smsr.peer_problem(current_smsr_id) IS NOT NULL THEN
-				operation_id := smsr.refused_operation(one.e, 'prepare_smsr_change', me, one.c, args, '8.7', '3.9', smsr.peer_problem(current_smsr_id));
-			ELSIF (SELECT k.certificate FROM smsr.own_key() k) IS NULL THEN
-				operation_id := smsr.refused_operation(one.e, 'prepare_smsr_change', me, one.c, args, '8.5.3', '3.7', 'this SM-SR has no valid certificate');
-			ELSIF h.side = 'takes' AND h.stage = 'prepared' AND h.requester_id <> me THEN
-				operation_id := smsr.refused_operation(one.e, 'prepare_smsr_change', me, one.c, args, '1.2', '4.4', 'another operator has prepared it');
-			ELSE
-				new := NULL;
-				new.eid := one.e;
-				new.id := smsr.next_id();
-				new.side := 'takes';
-				new.peer_id := current_smsr_id;
-				new.requester_id := me;
-				new.began_at := now();
-				new.expires_at := until;
-				told := smsr.handover_event(one.e, 'takes', 'prepare', new,
-					p_known => EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = one.e) OR h.side = 'gives');
-				operation_id := CASE WHEN told LIKE 'refused: %' THEN (SELECT smsr.refused_operation(one.e, 'prepare_smsr_change', me,
-						one.c, args, s.subject_code, s.reason_code, s.because)
-						FROM smsr.handover_step s WHERE s.eid = one.e ORDER BY s.id DESC LIMIT 1)
-					ELSE smsr.refused_operation(one.e, 'prepare_smsr_change', me, one.c, args, NULL, NULL, NULL) END;
-			END IF;
-			RETURN NEXT;
-		END LOOP;
+		-- what is the same for all of them
+		IF may.allowed IS NOT TRUE THEN
+			problem := (NULL, may.subject_code, may.reason_code, may.because);
+		ELSIF smsr.peer_problem(current_smsr_id) IS NOT NULL THEN
+			problem := (NULL, '8.7', '3.9', smsr.peer_problem(current_smsr_id));
+		ELSIF (SELECT k.certificate FROM smsr.own_key() k) IS NULL THEN
+			problem := (NULL, '8.5.3', '3.7', 'this SM-SR has no valid certificate');
+		END IF;
+		-- nobody holds what another one has prepared
+		PERFORM FROM smsr.handover x WHERE x.eid = ANY (eids) AND x.requester_id = me ORDER BY x.eid FOR UPDATE;
+
+		RETURN QUERY
+		WITH asked AS MATERIALIZED (
+			SELECT a.*, o.id AS known_id, row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) AS nth
+			FROM (SELECT u.*, smsr.next_id() AS id FROM unnest(eids, call_ids) WITH ORDINALITY u (eid, call_id, n)) a
+				LEFT JOIN smsr.operation o ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
+		), judged AS MATERIALIZED (
+			SELECT a.*, h.id AS handover_id, h.stage AS stage_before,
+				smsr.handover('takes', CASE WHEN h.side = 'takes' THEN h.stage END, h.warned, 'prepare', e.eid IS NOT NULL, false) AS v,
+				-- whose business an eUICC is not gets the answer that he would get were it not here
+				e.eid IS NOT NULL AND NOT own AND z.allowed IS NOT TRUE AS foreign_here,
+				-- an operator that was told of its success: of a foreign one nothing else is left
+				EXISTS (SELECT FROM smsr.operation x WHERE x.eid = a.eid AND x.function = 'prepare_smsr_change'
+					AND x.status = 'EXECUTED_SUCCESS' AND x.requester_id <> me AND (x.arguments ->> 'until')::timestamptz > now())
+					OR coalesce(h.side = 'takes' AND h.requester_id <> me, false) AS others
+			FROM asked a
+				LEFT JOIN smsr.euicc e ON e.eid = a.eid
+				LEFT JOIN smsr.handover h ON h.eid = a.eid
+				LEFT JOIN smsr.authorise_all(me, 'get_eis', CASE WHEN own THEN '{}' ELSE eids END,
+					array_fill(NULL::smsr.iccid, ARRAY[CASE WHEN own THEN 0 ELSE cardinality(eids) END])) z ON z.n = a.n
+			WHERE a.known_id IS NULL
+		), decided AS MATERIALIZED (
+			SELECT j.*, (problem).subject_code IS NULL AND NOT j.foreign_here AND NOT (j.others AND (j.v).status <> 'FAILED') AS heard,
+				CASE WHEN (problem).subject_code IS NOT NULL THEN problem
+					WHEN (j.foreign_here OR (j.v).status <> 'FAILED') AND j.others
+						THEN ROW(NULL, '1.2', '4.4', 'another operator has prepared it')::smsr.refusal
+					WHEN (j.v).status = 'FAILED' AND NOT j.foreign_here
+						THEN ROW(NULL, (j.v).subject_code, (j.v).reason_code, (j.v).because)::smsr.refusal END AS refusal
+			FROM judged j
+		), prepared AS (
+			INSERT INTO smsr.handover AS h (eid, id, side, stage, peer_id, requester_id, expires_at)
+			SELECT d.eid, d.id, 'takes', (d.v).stage, current_smsr_id, me, until
+			FROM decided d WHERE d.heard AND (d.refusal).subject_code IS NULL AND d.nth = 1
+			ORDER BY d.eid
+			ON CONFLICT ON CONSTRAINT handover_pkey DO UPDATE SET stage = excluded.stage, peer_id = excluded.peer_id,
+				expires_at = excluded.expires_at
+		), stepped AS (
+			INSERT INTO smsr.handover_step (eid, handover_id, side, peer_id, event, stage_before, stage_after, effects,
+				status, subject_code, reason_code, because)
+			SELECT d.eid, coalesce(d.handover_id, d.id), 'takes', current_smsr_id, 'prepare', d.stage_before, (d.v).stage, (d.v).effects,
+				(d.v).status, (d.refusal).subject_code, (d.refusal).reason_code, (d.refusal).because
+			FROM decided d WHERE d.heard AND d.nth = 1
+			ORDER BY d.n
+		), noted AS MATERIALIZED (
+			SELECT smsr.note_ended(array_agg(jsonb_populate_record(NULL::smsr.operation, jsonb_build_object('id', d.id, 'eid', d.eid,
+				'function', 'prepare_smsr_change', 'requester_id', me, 'call_id', d.call_id,
+				'arguments', jsonb_build_object('current_smsr_id', current_smsr_id, 'until', until),
+				'subject_code', (d.refusal).subject_code, 'reason_code', (d.refusal).reason_code,
+				'message', (d.refusal).because)) ORDER BY d.n))
+			FROM decided d
+		)
+		SELECT a.eid, coalesce(a.known_id, a.id)
+		FROM asked a CROSS JOIN noted	-- one row, and a volatile call that must be made
+		ORDER BY a.n;
 	END $$;
 COMMENT ON FUNCTION smsr.prepare_smsr_change(smsr.eid[], text, interval, text[]) IS 'ES4.PrepareSMSRChange for many: let that SM-SR hand these eUICCs over to this one, within the validity period';
 
@@ -168,10 +192,7 @@ CREATE FUNCTION smsr.smsr_change(eids smsr.eid[], target_smsr_id text, validity 
 		args jsonb := jsonb_build_object('target_smsr_id', target_smsr_id);
 		problem text := smsr.peer_problem(target_smsr_id);
 		concerned smsr.eid[];
-		one record;
-		new smsr.handover;
-		h smsr.handover;
-		step record;
+		again smsr.eid[];
 	BEGIN
 		IF eids IS NULL OR array_position(eids, NULL) IS NOT NULL OR cardinality(call_ids) <> cardinality(eids) THEN
 			RAISE EXCEPTION 'eids must not be null, and call_ids be as many' USING ERRCODE = 'invalid_parameter_value';
@@ -187,57 +208,80 @@ CREATE FUNCTION smsr.smsr_change(eids smsr.eid[], target_smsr_id text, validity 
 			WHERE z.allowed;
 		PERFORM FROM smsr.euicc e WHERE e.eid = ANY (concerned) ORDER BY e.eid FOR NO KEY UPDATE;
 		PERFORM FROM smsr.handover x WHERE x.eid = ANY (concerned) ORDER BY x.eid FOR UPDATE;
-		FOR one IN
-			SELECT u.e, u.c, z.*, (SELECT o.id FROM smsr.operation o WHERE o.eid = u.e AND o.requester_id = me AND o.call_id = u.c) AS known_id,
-				EXISTS (SELECT FROM smsr.euicc x WHERE x.eid = u.e) AS registered,
-				EXISTS (SELECT FROM smsr.operation o WHERE o.eid = u.e AND o.status IS NULL AND o.stage <> 'held'
-					AND o.function NOT IN ('confirm_notification', 'smsr_change')) AS busy
-			FROM unnest(eids, call_ids) WITH ORDINALITY u (e, c, n)
-				LEFT JOIN smsr.authorise_all(me, 'smsr_change', eids, array_fill(NULL::smsr.iccid, ARRAY[cardinality(eids)])) z ON z.n = u.n
-			ORDER BY u.n
-		LOOP
-			eid := one.e;
-			operation_id := one.known_id;
-			IF operation_id IS NOT NULL THEN
-				RETURN NEXT;
-				CONTINUE;
-			END IF;
-			SELECT * INTO h FROM smsr.handover x WHERE x.eid = one.e;
-			IF one.allowed IS NOT TRUE THEN
-				operation_id := smsr.refused_operation(one.e, 'smsr_change', me, one.c, args, coalesce(one.subject_code, '1.2'),
-					coalesce(one.reason_code, '4.2'), coalesce(one.because, 'the decision could not be made'));
-			ELSIF NOT one.registered THEN
-				operation_id := smsr.refused_operation(one.e, 'smsr_change', me, one.c, args, '8.1.1', '3.9', 'the EID is not registered here');
-			ELSIF problem IS NOT NULL THEN
-				operation_id := smsr.refused_operation(one.e, 'smsr_change', me, one.c, args, '8.7', '3.9', problem);
-			ELSIF one.busy OR h.side = 'takes' OR h.peer_id <> target_smsr_id THEN
-				operation_id := smsr.refused_operation(one.e, 'smsr_change', me, one.c, args, '1.2', '4.4', 'another operation is under way');
-			ELSE
-				new := NULL;
-				new.eid := one.e;
-				new.id := smsr.next_id();
-				new.side := 'gives';
-				new.peer_id := target_smsr_id;
-				new.requester_id := me;
-				new.operation_id := smsr.next_id();
-				new.began_at := now();
-				new.expires_at := until;
-				new.ecasd := (SELECT smsr.ecasd_certificate(s.signed_info) FROM smsr.euicc_signed s WHERE s.eid = one.e);
-				IF new.ecasd IS NULL THEN
-					operation_id := smsr.refused_operation(one.e, 'smsr_change', me, one.c, args, '8.5.2', '3.7', 'the EIS has no certificate of the ECASD');
-					RETURN NEXT;
-					CONTINUE;
-				END IF;
-				operation_id := new.operation_id;
-				INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, arguments, stage, exclusive, expires_at)
-					VALUES (new.operation_id, one.e, 'smsr_change', me, one.c, args, 'peer', false, until);
-				IF smsr.handover_event(one.e, 'gives', 'change', new) LIKE 'refused: %' THEN
-					SELECT s.* INTO step FROM smsr.handover_step s WHERE s.eid = one.e ORDER BY s.id DESC LIMIT 1;
-					PERFORM smsr.finish(one.e, new.operation_id, 'FAILED', step.subject_code, step.reason_code, step.because);
-				END IF;
-			END IF;
-			RETURN NEXT;
-		END LOOP;
+
+		-- asked again after an unknown end
+		again := ARRAY(SELECT x.eid FROM smsr.handover x
+			WHERE x.eid = ANY (concerned) AND x.side = 'gives' AND x.peer_id = target_smsr_id AND x.stage = 'uncertain');
+
+		RETURN QUERY
+		WITH asked AS MATERIALIZED (
+			SELECT a.*, o.id AS known_id, row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) AS nth
+			FROM (SELECT u.*, smsr.next_id() AS id, smsr.next_id() AS handover_id, smsr.next_id() AS offer_id
+					FROM unnest(eids, call_ids) WITH ORDINALITY u (eid, call_id, n)) a
+				LEFT JOIN smsr.operation o ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
+		), judged AS MATERIALIZED (
+			SELECT a.n, a.eid, a.call_id, a.id, coalesce(h.id, a.handover_id) AS handover_id, a.offer_id,
+				h.stage AS stage_before, v.stage AS stage_after, v.effects, v.status, v.because,
+				CASE WHEN z.allowed IS NOT TRUE THEN ROW(NULL, coalesce(z.subject_code, '1.2'), coalesce(z.reason_code, '4.2'),
+						coalesce(z.because, 'the decision could not be made'))::smsr.refusal
+					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
+					WHEN problem IS NOT NULL THEN ROW(NULL, '8.7', '3.9', problem)::smsr.refusal
+					WHEN a.nth = 1 AND v.status = 'FAILED' THEN ROW(NULL, v.subject_code, v.reason_code, v.because)::smsr.refusal
+					WHEN a.nth > 1 OR h.side = 'takes' OR h.peer_id <> target_smsr_id
+						OR EXISTS (SELECT FROM smsr.operation r WHERE r.eid = a.eid AND r.status IS NULL AND r.stage <> 'held'
+							AND r.function NOT IN ('confirm_notification', 'smsr_change'))
+						THEN ROW(NULL, '1.2', '4.4', 'another operation is under way')::smsr.refusal END AS refusal,
+				z.allowed AND a.nth = 1 AND e.eid IS NOT NULL AND problem IS NULL AND v.status = 'FAILED' AS refused_by_core,
+				CASE WHEN z.allowed THEN smsr.ecasd_certificate(s.signed_info) END AS ecasd
+			FROM asked a
+				LEFT JOIN smsr.authorise_all(me, 'smsr_change', eids, array_fill(NULL::smsr.iccid, ARRAY[cardinality(eids)])) z ON z.n = a.n
+				LEFT JOIN smsr.euicc e ON e.eid = a.eid
+				LEFT JOIN smsr.euicc_signed s ON s.eid = a.eid
+				LEFT JOIN smsr.handover h ON h.eid = a.eid
+				CROSS JOIN LATERAL smsr.handover('gives', CASE WHEN h.side = 'gives' THEN h.stage END, h.warned, 'change', false, false) v
+			WHERE a.known_id IS NULL
+		), decided AS MATERIALIZED (
+			SELECT j.eid, j.id, j.handover_id, j.offer_id, j.call_id, j.n, j.stage_before, j.stage_after, j.effects, j.status, j.because, j.ecasd, j.refused_by_core,
+				CASE WHEN (j.refusal).subject_code IS NOT NULL THEN j.refusal
+					WHEN j.ecasd IS NULL THEN ROW(NULL, '8.5.2', '3.7', 'the EIS has no certificate of the ECASD')::smsr.refusal END AS refusal
+			FROM judged j
+		), fresh AS MATERIALIZED (
+			SELECT d.* FROM decided d WHERE (d.refusal).subject_code IS NULL AND d.stage_before IS NULL
+		), opened AS (
+			INSERT INTO smsr.operation (id, eid, function, requester_id, call_id, arguments, stage, exclusive, expires_at)
+			SELECT d.id, d.eid, 'smsr_change', me, d.call_id, args, 'peer', false, until
+			FROM decided d WHERE (d.refusal).subject_code IS NULL ORDER BY d.n
+		), given AS (
+			INSERT INTO smsr.handover (eid, id, side, stage, peer_id, requester_id, operation_id, offer_id, expires_at, ecasd)
+			SELECT f.eid, f.handover_id, 'gives', f.stage_after, target_smsr_id, me, f.id, f.offer_id, until, f.ecasd
+			FROM fresh f ORDER BY f.eid
+		), offered AS (
+			INSERT INTO smsr.peer_message (eid, peer_id, direction, id, function, arguments, due_at)
+			SELECT f.eid, target_smsr_id, 'out', f.offer_id, 'handover_euicc', smsr.offer_of(f.eid, until), now()
+			FROM fresh f ORDER BY f.n
+		), stepped AS (
+			INSERT INTO smsr.handover_step (eid, handover_id, side, peer_id, event, stage_before, stage_after, effects,
+				status, subject_code, reason_code, because)
+			SELECT d.eid, d.handover_id, 'gives', target_smsr_id, 'change', d.stage_before, d.stage_after, d.effects,
+				d.status, (d.refusal).subject_code, (d.refusal).reason_code, d.because
+			FROM decided d WHERE d.refused_by_core OR ((d.refusal).subject_code IS NULL AND d.stage_before IS NULL)
+			ORDER BY d.n
+		), noted AS MATERIALIZED (
+			SELECT smsr.note_ended(array_agg(jsonb_populate_record(NULL::smsr.operation, jsonb_build_object('id', d.id, 'eid', d.eid,
+				'function', 'smsr_change', 'requester_id', me, 'call_id', d.call_id, 'arguments', args,
+				'subject_code', (d.refusal).subject_code, 'reason_code', (d.refusal).reason_code,
+				'message', (d.refusal).because)) ORDER BY d.n))
+			FROM decided d WHERE (d.refusal).subject_code IS NOT NULL
+		)
+		SELECT a.eid, coalesce(a.known_id, a.id)
+		FROM asked a CROSS JOIN noted	-- one row, and a volatile call that must be made
+		ORDER BY a.n;
+
+		PERFORM smsr.handover_event(o.eid, 'gives', 'change', jsonb_populate_record(NULL::smsr.handover, jsonb_build_object(
+				'eid', o.eid, 'peer_id', target_smsr_id, 'requester_id', me, 'operation_id', o.id, 'expires_at', until)))
+			FROM smsr.operation o
+			WHERE o.eid = ANY (again) AND o.function = 'smsr_change' AND o.status IS NULL;
+		PERFORM smsr.ring_peers();
 	END $$;
 COMMENT ON FUNCTION smsr.smsr_change(smsr.eid[], text, interval, text[]) IS 'ES4.SMSRChange for many: hand these eUICCs over to another SM-SR, which their operator has prepared there. A refusal is an operation that FAILED; nothing if it waits for a second person';
 
@@ -328,7 +372,7 @@ CREATE FUNCTION smsr.grant_carrier(role_name name) RETURNS void
 	BEGIN
 		EXECUTE format('GRANT USAGE ON SCHEMA smsr TO %I', role_name);
 		FOREACH f IN ARRAY ARRAY['smsr.claim_peer_messages(text, int, interval)'::regprocedure,
-			'smsr.receive_peer_message(text, jsonb)'::regprocedure]
+			'smsr.receive_peer_messages(text, jsonb[])'::regprocedure, 'smsr.receive_peer_message(text, jsonb)'::regprocedure]
 		LOOP
 			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role_name);
 		END LOOP;

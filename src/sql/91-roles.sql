@@ -110,7 +110,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			-- over all shards
 			('{smsr_administrator,smsr_auditor}', '{fleet_query}'),
 			-- whoever carries says who has sent it
-			('{smsr_gateway}', '{claim_peer_messages,receive_peer_message}'),
+			('{smsr_gateway}', '{claim_peer_messages,receive_peer_message,receive_peer_messages}'),
 			-- to say yes or no is for whom a rule names
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,

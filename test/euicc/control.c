@@ -32,6 +32,8 @@ const char *const CONTROL_HELP =
 "  personalize CARD TAR [operator=N] [msisdn=DIGITS]\n"
 "                            finish a profile download: ISD-P becomes DISABLED\n"
 "  counter CARD N            set the stored counter of the key set\n"
+"  sms CARD HEX              a short message reaches the card, past the SMSC; what\n"
+"                            it sends at once is printed: MSISDN, user data\n"
 "  faults [NAME=VALUE ...]   set faults; without arguments show them\n"
 "  disconnect                close all SMPP sessions\n"
 "  outage SECONDS            close them, and accept none for a time\n"
@@ -275,6 +277,56 @@ personalize(Fleet *fleet, Card *card, Profile *profile, char **words, int count,
 	text_printf(out, "%" PRIu64 "\nok\n", msisdn);
 }
 
+/* ---- a message by hand, for tests that say themselves what is lost ---- */
+
+static void
+print_mo(void *carrier, Card *card, const Profile *from, const Address *to, const uint8_t *tp_ud, size_t len)
+{
+	Text	   *out = carrier;
+
+	(void) card;
+	(void) to;
+	text_printf(out, "%" PRIu64 "\t", from->msisdn);
+	text_hex(out, tp_ud, len);
+	text_put(out, "\n");
+}
+
+static void
+nobody_waits(void *carrier, Card *card)
+{
+	(void) carrier;
+	(void) card;
+}
+
+static bool
+receive_by_hand(Fleet *fleet, Card *card, const char *hex, Text *out)
+{
+	SendMo		send_mo = fleet->send_mo;
+	void		(*is_back) (void *carrier, Card *card) = fleet->is_back;
+	void	   *carrier = fleet->carrier;
+	Address		from = {1, 1, ""};
+	uint8_t		ud[SMS_MAX_UD];
+	size_t		len = strlen(hex) / 2;
+	unsigned	value;
+
+	if (len == 0 || len > sizeof ud || strlen(hex) % 2 != 0 || hex[strspn(hex, "0123456789abcdefABCDEF")] != '\0')
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		sscanf(hex + 2 * i, "%2x", &value);
+		ud[i] = (uint8_t) value;
+	}
+	snprintf(from.digits, sizeof from.digits, "%" PRIu64, card->smsr_address);
+	fleet->send_mo = print_mo;
+	fleet->is_back = nobody_waits;
+	fleet->carrier = out;
+	card_receive(fleet, card, &from, smsr_bytes(ud, len));
+	fleet->send_mo = send_mo;
+	fleet->is_back = is_back;
+	fleet->carrier = carrier;
+	return true;
+}
+
 /* Commands about one profile of a card: words[0] names it, words[2] is the TAR. */
 static void
 profile_command(Fleet *fleet, Card *card, char **words, int count, Text *out)
@@ -344,6 +396,14 @@ card_command(Control *control, char **words, int count, Text *out)
 			return;
 		}
 		card_cntr(card) = value;
+	}
+	else if (strcmp(words[0], "sms") == 0)
+	{
+		if (count != 3 || !receive_by_hand(fleet, card, words[2], out))
+		{
+			say_error(out, "sms", "user data in hexadecimal expected");
+			return;
+		}
 	}
 	else
 	{
@@ -458,7 +518,7 @@ void
 control_command(Control *control, const char *command, Text *out)
 {
 	static const char *const about_cards[] = {
-		"card", "fallback", "attach", "off", "on", "reach", "pol1", "personalize", "counter", NULL
+		"card", "fallback", "attach", "off", "on", "reach", "pol1", "personalize", "counter", "sms", NULL
 	};
 	char		line[4096];
 	char	   *words[MAX_WORDS + 1];

@@ -191,6 +191,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('finalise_handover', 'administrator', NULL, 'smsr.finalise_handover($1)'),
 	('claim_peer_messages', 'gateway', NULL, 'smsr.claim_peer_messages(''carrier'', 1)'),
 	('receive_peer_message', 'gateway', NULL, 'smsr.receive_peer_message(''1.3.6.1.4.1.99999.200.98'', ''{}'')'),
+	('receive_peer_messages', 'gateway', NULL, 'smsr.receive_peer_messages(''1.3.6.1.4.1.99999.200.98'', ''{"{}"}'')'),
 	('claim_sms', 'gateway', NULL, 'smsr.claim_sms(''gateway'', 1)'),
 	('sms_submitted', 'gateway', NULL, 'smsr.sms_submitted(''{32}'', ''{x}'')'),
 	('sms_refused', 'gateway', NULL, 'smsr.sms_refused(32, ''x'', true)'),

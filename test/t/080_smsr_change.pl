@@ -9,65 +9,18 @@ use warnings;
 use lib 'test/t/lib';
 
 use JSON::PP ();
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use SmsrStack;
+use SmsrPair;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $NORTH = '1.3.6.1.4.1.99999.3';
-my @ID = ('1.3.6.1.4.1.99999.9', '1.3.6.1.4.1.99999.19');
-my @NUMBER = ('491700000000', '491700000001');
-my $cards = $ENV{SMSR_CARDS} // 100;
+my $cards = $ENV{SMSR_CARDS} // 1000;
 my $root = $ENV{SMSR_ROOT} // '.';
 srand(8);
 
-my $stack = SmsrStack->new('handover', cards => $cards);
-my @node = ($stack->node, PostgreSQL::Test::Cluster->new('handover2'));
-
-# ---- the second SM-SR ----
-
-$node[1]->init;
-$node[1]->append_conf('postgresql.conf', <<"CONF");
-fsync = on
-smsr.smsr_id = '$ID[1]'
-smsr.kek_file = '$stack->{dir}/kek2'
-smsr.retry_initial = '1s'
-smsr.retry_max = '4s'
-CONF
-$stack->write_file('kek2', join('', map { chr(int(rand(256))) } 1 .. 32));
-$node[1]->start;
-my $ci = "$stack->{dir}/ci.pem";
-system("$root/build/smsr-fleet", 'ci', '--output', $ci) == 0 or die 'smsr-fleet ci failed';
-$node[1]->safe_psql('postgres', <<"SQL");
-CREATE EXTENSION smsr;
-SELECT smsr.create_storage_key();
-SELECT smsr.trust_ci(pg_read_binary_file('$ci'));
-INSERT INTO smsr.party (oid, kind, name) VALUES ('$NORTH', 'MNO', 'North Mobile');
-CREATE ROLE test_gateway LOGIN;
-SELECT smsr.grant_gateway('test_gateway');
-SQL
-for my $n (0, 1)
-{
-	$node[$n]->append_conf('postgresql.conf', "smsr.sms_address = '+$NUMBER[$n]'\n");
-	$node[$n]->reload;
-	system("$root/build/smsr-fleet", 'sm-sr', "SR$n", "$stack->{dir}/sr$n.cert", "$stack->{dir}/sr$n.key") == 0
-		or die 'smsr-fleet sm-sr failed';
-	chmod 0600, "$stack->{dir}/sr$n.key";
-	my ($cert) = slurp_file("$stack->{dir}/sr$n.cert") =~ /([0-9a-f]+)/;
-	my $peer = $ID[1 - $n];
-	$node[$n]->safe_psql('postgres', <<"SQL");
-SELECT smsr.import_own_certificate('\\x$cert', '$stack->{dir}/sr$n.key');
-INSERT INTO smsr.party (oid, kind, name) VALUES ('$peer', 'SM-SR', 'the other one');
-CREATE ROLE carrier LOGIN;
-SELECT smsr.grant_carrier('carrier');
-CREATE ROLE north LOGIN;
-DELETE FROM smsr.party_role WHERE party_id = '$NORTH';
-SELECT smsr.bind_role('$NORTH', 'north');
-GRANT USAGE ON SCHEMA smsr TO north;
-GRANT EXECUTE ON FUNCTION smsr.prepare_smsr_change(smsr.eid[], text, interval, text[]), smsr.smsr_change(smsr.eid[], text, interval, text[]) TO north;
-SQL
-}
+my $pair = SmsrPair->new('handover', cards => $cards);
+my ($stack, @node) = ($pair->stack, $pair->nodes);
+my @ID = $pair->ids;
+my @NUMBER = $pair->numbers;
 
 sub sql { my ($n, $sql) = @_; return $node[$n]->safe_psql('postgres', $sql); }
 
@@ -128,10 +81,9 @@ sub carry
 	push @batch, map { $_->[1] } grep { $_->[0] == 1 - $n } splice @late, 0, int(@late / 2);
 	my $to = 1 - $n;
 	my $from = $ID[$n];
-	my $script = join '', map { "SELECT smsr.receive_peer_message('$from', \$j\$$_\$j\$);\n" } @batch;
-	# each in a transaction of its own; what fails comes again
-	# a server that is gone breaks the pipe
-	eval { $node[$to]->psql('postgres', "SET ROLE carrier;\n$script", on_error_stop => 0, timeout => 120) } if @batch;
+	my $list = join ', ', map { "\$j\$$_\$j\$" } @batch;
+	# a server that is gone breaks the pipe; what is not heard comes again
+	eval { $node[$to]->psql('postgres', "SET ROLE carrier;\nSELECT smsr.receive_peer_messages('$from', ARRAY[$list]::jsonb[])", on_error_stop => 0, timeout => 120) } if @batch;
 	return scalar @messages;
 }
 
@@ -216,14 +168,15 @@ is(sql(0, "SELECT DISTINCT obstacles FROM smsr.plan_handover('SELECT eid FROM sm
 
 my $began = time;
 is(change(0, eids_of(0, $cards), '10 min'), $cards, 'all are asked to go');
-ok(carry_until(\&settled, 120), 'all changes end') or BAIL_OUT('nothing works');
+diag(sprintf 'asked in %.1f s', time - $began);
+ok(carry_until(\&settled, 120), 'all changes end') or BAIL_OUT('no change ends');
 diag(sprintf '%d eUICCs handed over in %.1f s', $cards, time - $began);
 is(join(' ', one_owner('over good lines')), "0 $cards", 'all went');
 is(sql(0, "SELECT status, count(*) FROM smsr.operation WHERE function = 'smsr_change' GROUP BY 1"), "EXECUTED_SUCCESS|$cards", 'their operator is told so');
 is(sql(0, "SELECT count(*) FROM smsr.handover_past WHERE moved AND side = 'gives' AND peer_id = '$ID[1]'"), $cards, 'to whom they went is on record');
 is(sql(0, 'SELECT count(DISTINCT eid) FROM smsr.audit_trail WHERE eid IS NOT NULL'), $cards, 'and the record stays');
 is(sql(1, "SELECT count(*) FROM smsr.audit_trail WHERE smsr_id = '$ID[0]'"), $cards, 'the other SM-SR has it, too');
-is(sql(1, "SELECT count(*) FROM smsr.notice WHERE kind = 'HandleSMSRChange' AND party_id = '$NORTH'"), $cards, 'the operator hears it from the new SM-SR');
+is(sql(1, "SELECT count(*) FROM smsr.notice WHERE kind = 'HandleSMSRChange' AND party_id = '$SmsrPair::NORTH'"), $cards, 'the operator hears it from the new SM-SR');
 is(sql(1, 'SELECT count(*) FROM smsr.euicc_signed WHERE verified_at IS NOT NULL'), $cards, 'the EUM\'s signature was verified again');
 is(sql(1, 'SELECT count(*) FROM smsr.handover WHERE sealed IS NOT NULL'), 0, 'no ephemeral key is left');
 my @finalised = grep { /finalise\t\d+\t9000/ } split /\n/, $stack->ctl('commands', (split /\n/, sql(1, 'SELECT eid FROM smsr.euicc LIMIT 1'))[0]);
