@@ -168,6 +168,14 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'audited_eis' THEN '\xff20'::bytea
 				WHEN 'operation_response' THEN '\xff21'::bytea
 				WHEN 'eis_at' THEN '\xff22'::bytea
+				-- campaigns
+				WHEN 'create_campaign' THEN '\xff50'::bytea
+				WHEN 'start_campaign' THEN '\xff51'::bytea
+				WHEN 'pause_campaign' THEN '\xff52'::bytea
+				WHEN 'resume_campaign' THEN '\xff53'::bytea
+				WHEN 'cancel_campaign' THEN '\xff54'::bytea
+				WHEN 'halt_campaign' THEN '\xff55'::bytea
+				WHEN 'end_campaign' THEN '\xff56'::bytea
 				-- what is done to keys
 				WHEN 'create_storage_key' THEN '\xff40'::bytea
 				WHEN 'rewrap_storage_keys' THEN '\xff41'::bytea

@@ -123,7 +123,7 @@ CREATE FUNCTION smsr.second_person(p_function text, p_what text, p_arguments jso
 COMMENT ON FUNCTION smsr.second_person(text, text, jsonb, int, text)
 	IS 'Whether a call may go on: no rule asks for a second person, or one has approved this very call. If not, it is noted that it waits';
 
--- Which approval a number means: its own, or that of an operation.
+-- Which approval a number means: its own, or that of an operation or campaign.
 CREATE FUNCTION smsr.approval_of(p_id bigint) RETURNS smsr.approval
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -134,7 +134,8 @@ CREATE FUNCTION smsr.approval_of(p_id bigint) RETURNS smsr.approval
 		role name;
 	BEGIN
 		SELECT * INTO a FROM smsr.approval x WHERE x.id = p_id
-			OR x.id = (SELECT o.approval_id FROM smsr.operation o WHERE o.id = p_id);
+			OR x.id = (SELECT o.approval_id FROM smsr.operation o WHERE o.id = p_id)
+			OR x.id = (SELECT c.approval_id FROM smsr.campaign c WHERE c.id = p_id);
 		-- to whom it is not to be decided by, it is not there
 		IF FOUND THEN
 			FOREACH role IN ARRAY a.approver_roles

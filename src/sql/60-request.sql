@@ -79,6 +79,11 @@ CREATE FUNCTION smsr.ring() RETURNS void
 	END $$;
 COMMENT ON FUNCTION smsr.ring() IS 'The doorbell: gateways that listen on smsr_sms look at the queue sooner; the queue is the truth';
 
+CREATE FUNCTION smsr.needs_iccid(function text) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN function OPERATOR(pg_catalog.<>) ALL (ARRAY['update_smsr_addressing', 'rotate_keys', 'audit_eis']);
+COMMENT ON FUNCTION smsr.needs_iccid(text) IS 'Whether a function that involves the card is about one of its profiles';
+
 -- What smsr.request() and campaigns stand on: who asks is an argument, so nobody is
 -- granted it.
 CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
@@ -108,7 +113,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				USING ERRCODE = 'invalid_parameter_value',
 					HINT = format('Functions that involve the card are %s.', (SELECT string_agg(f, ', ' ORDER BY f) FROM smsr.card_functions() f));
 		END IF;
-		needs_iccid := function NOT IN ('update_smsr_addressing', 'rotate_keys', 'audit_eis');
+		needs_iccid := smsr.needs_iccid(function);
 		is_exclusive := smsr.procedure_exclusive(function);
 		IF eids IS NULL THEN
 			RAISE EXCEPTION 'eids must not be null' USING ERRCODE = 'null_value_not_allowed';

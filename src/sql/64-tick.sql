@@ -48,6 +48,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
 		done := done + smsr.handover_tick();
 		PERFORM smsr.end_grace();
+		PERFORM smsr.campaign_tick();
 		-- parts whose rest never came; they stand in smsr.message all the same
 		DELETE FROM smsr.inbound_part i
 			WHERE i.ctid = ANY (ARRAY(SELECT p.ctid FROM smsr.inbound_part p

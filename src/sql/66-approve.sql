@@ -22,9 +22,9 @@ CREATE FUNCTION smsr.approve(id bigint, because text DEFAULT NULL) RETURNS int
 			WHERE o.eid = ANY (eids) AND o.approval_id = a.id AND o.stage = 'held' AND o.status IS NULL;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		PERFORM smsr.start_approved(a.id);
-		RETURN n;
+		RETURN n + smsr.campaign_decided(a.id, true, approve.because);
 	END $$;
-COMMENT ON FUNCTION smsr.approve(bigint, text) IS 'Say yes, as a second person, to a call that waits: by the approval''s id or that of one of its operations. Operations go on by themselves, other calls are to be repeated; returns how many operations';
+COMMENT ON FUNCTION smsr.approve(bigint, text) IS 'Say yes, as a second person, to a call that waits: by the approval''s id or that of one of its operations. Operations and campaigns go on by themselves, other calls are to be repeated; returns for how many eUICCs';
 
 CREATE FUNCTION smsr.reject(id bigint, because text DEFAULT NULL) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -52,9 +52,9 @@ CREATE FUNCTION smsr.reject(id bigint, because text DEFAULT NULL) RETURNS int
 		)
 		SELECT array_agg(e) INTO gone FROM ended e;
 		PERFORM smsr.record_ends(gone);
-		RETURN coalesce(cardinality(gone), 0);
+		RETURN coalesce(cardinality(gone), 0) + smsr.campaign_decided(a.id, false, reject.because);
 	END $$;
-COMMENT ON FUNCTION smsr.reject(bigint, text) IS 'Say no, as a second person, to a call that waits; its operations end as FAILED. Returns how many';
+COMMENT ON FUNCTION smsr.reject(bigint, text) IS 'Say no, as a second person, to a call that waits; its operations end as FAILED, a campaign is cancelled. Returns for how many eUICCs';
 
 -- Those that nothing runs before, all in one statement; the others' turns come
 -- as every operation's do.

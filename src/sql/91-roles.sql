@@ -103,6 +103,9 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 				prepare_smsr_change,smsr_change,update_policy_rules,update_subscription_address,update_eis_additional_properties,
 				set_plma,get_plma,set_onc,get_onc,fetch_notices,ack_notices,notice_channel,explain_policy,
 				get_eis,audited_eis,operation_response,eis_at}'::text[]),
+			-- campaigns; a key officer's are rotations
+			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{create_campaign,start_campaign,pause_campaign,resume_campaign,cancel_campaign}'),
+			('{smsr_administrator,smsr_auditor}', '{members_digest}'),
 			-- what the policies and the views of tenants ask
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
 			('{smsr_tenant}', '{handover_euicc,authenticate_smsr,create_additional_key_set,peer_answer}'),
@@ -271,6 +274,27 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 				one.name, one.rows);
 		END LOOP;
 		GRANT SELECT ON smsr.my_profile, smsr.my_euicc, smsr.my_operation, smsr.my_notice TO smsr_tenant;
+
+		-- ---- campaigns: whoever owns one sees it, but for the plan of its query ----
+		FOR one IN
+			SELECT c.oid::regclass AS name, c.relkind,
+				(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+					WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (c.relname, a.attname) <> ('campaign', 'plan')) AS columns,
+				-- the policy of smsr.campaign decides within the others
+				CASE c.relname WHEN 'campaign' THEN format('party_id OPERATOR(pg_catalog.=) %s', me)
+					ELSE 'campaign_id IN (SELECT k.id FROM smsr.campaign k)' END AS own,
+				CASE c.relname WHEN 'campaign' THEN 'function OPERATOR(pg_catalog.=) ''rotate_keys'''
+					ELSE 'campaign_id IN (SELECT k.id FROM smsr.campaign k)' END AS of_keys
+			FROM pg_class c
+			WHERE c.relnamespace = 'smsr'::regnamespace AND c.relname IN ('campaign', 'campaign_member', 'campaign_wave', 'campaign_running',
+				'campaign_retry', 'campaign_outcome', 'campaign_reason', 'campaign_pace', 'campaign_progress', 'campaign_result')
+		LOOP
+			EXECUTE format('GRANT SELECT (%s) ON %s TO smsr_tenant, smsr_key_officer', one.columns, one.name);
+			IF one.relkind = 'r' THEN
+				EXECUTE format('CREATE POLICY smsr_tenant ON %s FOR SELECT TO smsr_tenant USING (smsr.guard_plans() AND (%s))', one.name, one.own);
+				EXECUTE format('CREATE POLICY smsr_key_officer ON %s FOR SELECT TO smsr_key_officer USING (%s)', one.name, one.of_keys);
+			END IF;
+		END LOOP;
 	END $$;
 COMMENT ON FUNCTION smsr.install_roles() IS 'Make the roles smsr_administrator, smsr_gateway, smsr_auditor, smsr_key_officer and smsr_tenant if they are missing, and their grants and policies in this database anew; call it again after an upgrade, and after a restore: a dump leaves the policies of an extension''s tables out';
 

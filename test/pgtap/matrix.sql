@@ -179,6 +179,13 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('sealed_under', 'administrator auditor key_officer', NULL, 'smsr.sealed_under(1)'),
 	-- a view that stands on it
 	('sealed_under', 'administrator auditor key_officer', NULL, '(SELECT sum(u.key_sets) FROM smsr.storage_key_use AS u)'),
+	('create_campaign', 'cohort', 'Disabled', 'smsr.create_campaign(''c'', ''enable_profile'', format(''SELECT %L AS eid, %L AS iccid'', $1, $2))'),
+	('create_campaign', 'cohort of keys', NULL, 'smsr.create_campaign(''c'', ''rotate_keys'', format(''SELECT %L AS eid'', $1))'),
+	-- there is none, and another's looks the same
+	('start_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.start_campaign(1)'),
+	('pause_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.pause_campaign(1)'),
+	('resume_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.resume_campaign(1)'),
+	('cancel_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.cancel_campaign(1)'),
 	('prepare_smsr_change', 'prepare', NULL, 'smsr.prepare_smsr_change($1, ''1.3.6.1.4.1.99999.200.98'')'),
 	('prepare_smsr_change', 'prepare', NULL, 'smsr.prepare_smsr_change(ARRAY[$1], ''1.3.6.1.4.1.99999.200.98'')'),
 	('smsr_change', 'change', NULL, 'smsr.smsr_change($1, ''1.3.6.1.4.1.99999.200.98'')'),
@@ -268,6 +275,12 @@ INSERT INTO rule VALUES
 	('keys', 'administrator key_officer', '8.4 3.9', '8.4 3.9', '8.4 3.9', '8.1.1 3.9', '8.4 3.9'),
 	('keys asked', 'administrator key_officer', '8.4 3.9', '8.4 3.9', '8.4 3.9', '8.1.1 3.9', '8.4 3.9'),
 	('keys asked', 'eum smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	-- what is none of his business makes no cohort; what he may not do there is refused when it is released
+	('cohort', 'smdp mno m2m m2m_little', '-', 'error', 'error', 'error', 'error'),
+	('cohort', 'm2m_none eum peer', 'error', 'error', 'error', 'error', 'error'),
+	('cohort', 'administrator', '-', '-', '-', 'may call', '-'),
+	('cohort of keys', 'administrator key_officer', '-', '-', '-', 'may call', '-'),
+	('cohort of keys', 'eum smdp mno m2m m2m_little m2m_none peer', 'error', 'error', 'error', 'error', 'error'),
 	-- it answers everybody, and each with what a call would be told
 	('whoever', 'eum smdp mno m2m m2m_little m2m_none peer administrator', '-', '-', '-', '-', '-');
 -- about no eUICC
