@@ -6,7 +6,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "core/notification.h"
 #include "core/scp80.h"
+#include "core/script.h"
 #include "core/sms.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -30,6 +32,8 @@ PG_FUNCTION_INFO_V1(smsr_keyset_opens);
 PG_FUNCTION_INFO_V1(smsr_seal_command);
 PG_FUNCTION_INFO_V1(smsr_unseal_response);
 PG_FUNCTION_INFO_V1(smsr_unseal_command);
+PG_FUNCTION_INFO_V1(smsr_open_answer);
+PG_FUNCTION_INFO_V1(smsr_open_notification);
 PG_FUNCTION_INFO_V1(smsr_peek_command);
 PG_FUNCTION_INFO_V1(smsr_sms_header);
 
@@ -114,12 +118,20 @@ typedef struct PacketKeys
 } PacketKeys;
 
 static void
+set_keys(PacketKeys *packet_keys, const KeysetKeys *keyset, int kvn, int key_type)
+{
+	packet_keys->keys.kic = keyset->key[0];
+	packet_keys->keys.kid = keyset->key[1];
+	packet_keys->kic = (uint8) (kvn << 4 | algorithm((uint8) key_type, keyset->key[0].len));
+	packet_keys->kid = (uint8) (kvn << 4 | algorithm((uint8) key_type, keyset->key[1].len));
+}
+
+static void
 open_keys(FunctionCallInfo fcinfo, PacketKeys *packet_keys)
 {
 	SmsrAid		sd_aid = PG_GETARG_AID(1);
 	int16		kvn = PG_GETARG_INT16(2);
 	int16		key_type = PG_GETARG_INT16(3);
-	const KeysetKeys *keyset;
 
 	if (kvn < KVN_MIN || kvn > KVN_MAX)
 		ereport(ERROR,
@@ -127,12 +139,39 @@ open_keys(FunctionCallInfo fcinfo, PacketKeys *packet_keys)
 				 errmsg("key version %d is none of SCP80", kvn),
 				 errhint("SCP80 has key versions %d to %d.", KVN_MIN, KVN_MAX)));
 
-	keyset = keystore_open(PG_GETARG_EID(0), smsr_bytes(sd_aid.octets, sd_aid.len),
-						   (uint8) kvn, (uint8) key_type, bytes_arg(fcinfo, 4));
-	packet_keys->keys.kic = keyset->key[0];
-	packet_keys->keys.kid = keyset->key[1];
-	packet_keys->kic = (uint8) (kvn << 4 | algorithm((uint8) key_type, keyset->key[0].len));
-	packet_keys->kid = (uint8) (kvn << 4 | algorithm((uint8) key_type, keyset->key[1].len));
+	set_keys(packet_keys,
+			 keystore_open(PG_GETARG_EID(0), smsr_bytes(sd_aid.octets, sd_aid.len),
+						   (uint8) kvn, (uint8) key_type, bytes_arg(fcinfo, 4)),
+			 kvn, key_type);
+}
+
+static bool
+packet_key_ok(int key_type, size_t len)
+{
+	return key_type == KEY_TYPE_AES ? len == 16 || len == 24 || len == 32 : len == 16 || len == 24;
+}
+
+/*
+ * The same of a key set under which packets may not be secured at all: false
+ * then, so that one altered blob is set aside and stops no batch.
+ */
+static bool
+try_open_keys(FunctionCallInfo fcinfo, PacketKeys *packet_keys)
+{
+	SmsrAid		sd_aid = PG_GETARG_AID(1);
+	int16		kvn = PG_GETARG_INT16(2);
+	int16		key_type = PG_GETARG_INT16(3);
+	const KeysetKeys *keys;
+
+	if (kvn < KVN_MIN || kvn > KVN_MAX || (key_type != KEY_TYPE_AES && key_type != KEY_TYPE_DES))
+		return false;
+	keys = keystore_try_open(PG_GETARG_EID(0), smsr_bytes(sd_aid.octets, sd_aid.len),
+							 (uint8) kvn, (uint8) key_type, bytes_arg(fcinfo, 4));
+	if (keys == NULL || !packet_key_ok(key_type, keys->key[0].len) ||
+		!packet_key_ok(key_type, keys->key[1].len))
+		return false;
+	set_keys(packet_keys, keys, kvn, key_type);
+	return true;
 }
 
 /* ---- results ---- */
@@ -168,30 +207,13 @@ row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 
 /* ---- under sealed keys ---- */
 
-static bool
-packet_key_ok(int key_type, size_t len)
-{
-	return key_type == KEY_TYPE_AES ? len == 16 || len == 24 || len == 32 : len == 16 || len == 24;
-}
-
-/*
- * Whether packets can be secured under a key set at all: what a batch asks of
- * each row, so that one altered blob is set aside and stops nobody else.
- */
+/* What a batch asks of each row. */
 Datum
 smsr_keyset_opens(PG_FUNCTION_ARGS)
 {
-	SmsrAid		sd_aid = PG_GETARG_AID(1);
-	int16		kvn = PG_GETARG_INT16(2);
-	int16		key_type = PG_GETARG_INT16(3);
-	const KeysetKeys *keys = NULL;
-	bool		result;
+	PacketKeys	keys;
+	bool		result = try_open_keys(fcinfo, &keys);
 
-	if (kvn >= KVN_MIN && kvn <= KVN_MAX && (key_type == KEY_TYPE_AES || key_type == KEY_TYPE_DES))
-		keys = keystore_try_open(PG_GETARG_EID(0), smsr_bytes(sd_aid.octets, sd_aid.len),
-								 (uint8) kvn, (uint8) key_type, bytes_arg(fcinfo, 4));
-	result = keys != NULL && packet_key_ok(key_type, keys->key[0].len) &&
-		packet_key_ok(key_type, keys->key[1].len);
 	keystore_wipe();
 	PG_RETURN_BOOL(result);
 }
@@ -272,6 +294,20 @@ smsr_unseal_response(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
 }
 
+/*
+ * Core calls a packet authentic that asks for no check, and checks by the
+ * algorithm that the packet names.  Here only a checksum under the key that was
+ * asked for will do.
+ */
+static bool
+command_authentic(const Scp80Command *command, const PacketKeys *keys)
+{
+	return command->authentic &&
+		(command->header.spi1 & SPI1_CHECK_MASK) == SPI1_CHECK_CC &&
+		command->header.kid == keys->kid &&
+		((command->header.spi1 & SPI1_CIPHER) == 0 || command->header.kic == keys->kic);
+}
+
 Datum
 smsr_unseal_command(PG_FUNCTION_ARGS)
 {
@@ -292,15 +328,7 @@ smsr_unseal_command(PG_FUNCTION_ARGS)
 	if (!ok)
 		smsr_report(&error, "command packet");
 
-	/*
-	 * Core calls a packet authentic that asks for no check, and checks by the
-	 * algorithm that the packet names.  Here only a checksum under the key that
-	 * was asked for will do.
-	 */
-	command.authentic = command.authentic &&
-		(command.header.spi1 & SPI1_CHECK_MASK) == SPI1_CHECK_CC &&
-		command.header.kid == keys.kid &&
-		((command.header.spi1 & SPI1_CIPHER) == 0 || command.header.kic == keys.kic);
+	command.authentic = command_authentic(&command, &keys);
 
 	spi[0] = command.header.spi1;
 	spi[1] = command.header.spi2;
@@ -313,6 +341,101 @@ smsr_unseal_command(PG_FUNCTION_ARGS)
 		values[4] = bytea_datum(command.data);
 	else
 		nulls[4] = true;
+	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+}
+
+/* ---- whole short messages: NULL for whatever is not just what is asked for ---- */
+
+/* The packet of a message that stands alone. */
+static bool
+read_alone(SmsrBytes tp_ud, uint8 cpi, SmsrBytes *packet)
+{
+	SmsHeader	header;
+	SmsrError	error;
+
+	if (!sms_read(tp_ud, &header, &error) || header.cpi != cpi || header.total > 1)
+		return false;
+	*packet = header.payload;
+	return true;
+}
+
+/*
+ * The answer to a command that was sealed under these keys and this counter,
+ * for the security domain whose AID comes next.
+ */
+Datum
+smsr_open_answer(PG_FUNCTION_ARGS)
+{
+	SmsrBytes	command = bytes_arg(fcinfo, 5);
+	int64		cntr = PG_GETARG_INT64(6);
+	SmsrAid		target = PG_GETARG_AID(7);
+	SmsrBytes	packet;
+	SmsrWriter	scratch;
+	Scp80Header header;
+	Scp80Response response;
+	ScriptResponse script;
+	PacketKeys	keys;
+	uint8		tar[SCP80_TAR_LEN];
+	SmsrError	error;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+	bool		ok;
+
+	if (!read_alone(bytes_arg(fcinfo, 8), SMS_IEI_RESPONSE, &packet) ||
+		!aid_tar(&target, tar) ||
+		!scp80_peek_command(SCP80_SMS, command, &header, &error))
+		PG_RETURN_NULL();
+	scratch = smsr_writer(palloc(packet.len + 1), packet.len);
+	ok = try_open_keys(fcinfo, &keys) &&
+		scp80_open_response(contexts(), SCP80_SMS, header.spi2, keys.kic, keys.kid, &keys.keys,
+							packet, &scratch, &response, &error);
+	keystore_wipe();
+	if (!ok || !response.authentic || (int64) response.cntr != cntr ||
+		memcmp(response.tar, tar, SCP80_TAR_LEN) != 0)
+		PG_RETURN_NULL();
+
+	values[0] = Int32GetDatum(response.status);
+	values[1] = bytea_datum(response.data);
+	values[2] = Int32GetDatum(script_read_response(response.data, &script, &error) ? script.sw : 0);
+	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+}
+
+/* A notification of this eUICC under the keys of its ISD-R. */
+Datum
+smsr_open_notification(PG_FUNCTION_ARGS)
+{
+	const uint8 *eid = PG_GETARG_EID(0);
+	SmsrAid		sd_aid = PG_GETARG_AID(1);
+	SmsrBytes	packet;
+	SmsrWriter	scratch;
+	Scp80Command command;
+	Notification n = {0};
+	PacketKeys	keys;
+	uint8		tar[SCP80_TAR_LEN];
+	SmsrError	error;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+	bool		ok;
+
+	if (!read_alone(bytes_arg(fcinfo, 5), SMS_IEI_COMMAND, &packet) || !aid_tar(&sd_aid, tar))
+		PG_RETURN_NULL();
+	scratch = smsr_writer(palloc(packet.len + 1), packet.len);
+	ok = try_open_keys(fcinfo, &keys) &&
+		scp80_open_command(contexts(), SCP80_SMS, &keys.keys, packet, &scratch, &command, &error) &&
+		command_authentic(&command, &keys);
+	keystore_wipe();
+	if (!ok || memcmp(command.header.tar, tar, SCP80_TAR_LEN) != 0 ||
+		!notification_read(command.data, &n, &error) || memcmp(n.eid, eid, EID_LEN) != 0)
+		PG_RETURN_NULL();
+
+	values[0] = Int32GetDatum(n.type);
+	values[1] = Int32GetDatum(n.sequence);
+	values[2] = smsr_aid_get_datum(&n.enabled);
+	values[3] = bytea_datum(smsr_bytes(n.imei, sizeof(n.imei)));
+	nulls[3] = !n.has_imei;
+	values[4] = bytea_datum(smsr_bytes(n.meid, sizeof(n.meid)));
+	nulls[4] = !n.has_meid;
+	values[5] = bytea_datum(command.data);
 	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
 }
 

@@ -60,7 +60,8 @@ content_differs(TriggerData *trigger, TupleDesc desc, int stamp)
 /*
  * A row whose content changes gets the transaction's time, or the instant after
  * the version that it replaces, if that one is of another transaction and has a
- * later time.  Further changes in the same transaction are the same version.
+ * later time.  Further changes in the same transaction are the same version; not
+ * the first, where it has only changed columns before that do not count.
  */
 Datum
 smsr_stamp_version(PG_FUNCTION_ARGS)
@@ -72,6 +73,7 @@ smsr_stamp_version(PG_FUNCTION_ARGS)
 	bool		isnull;
 	Datum		stamp;
 	TimestampTz since;
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
@@ -87,13 +89,10 @@ smsr_stamp_version(PG_FUNCTION_ARGS)
 			 RelationGetRelationName(trigger->tg_relation));
 	stamp = heap_getattr(trigger->tg_trigtuple, column, desc, &isnull);
 	since = isnull ? DT_NOBEGIN : DatumGetTimestampTz(stamp);
-	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data)) &&
+	if ((since < now ||
+		 !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data))) &&
 		content_differs(trigger, desc, column))
-	{
-		TimestampTz now = GetCurrentTransactionStartTimestamp();
-
 		since = now > since ? now : since + 1;
-	}
 	/* whatever the statement has written there */
 	new_tuple = trigger->tg_newtuple;
 	stamp = heap_getattr(new_tuple, column, desc, &isnull);

@@ -32,9 +32,9 @@ CREATE TABLE smsr.notice_cursor (
 COMMENT ON TABLE smsr.notice_cursor IS 'How far each party has fetched and acknowledged its notices';
 COMMENT ON COLUMN smsr.notice_cursor.channel IS 'Where NOTIFY is its doorbell; NULL: it has never asked for one. Whoever knows the name can listen, so nobody else is to know';
 
--- One statement: a switch of profiles tells two or three times.  It runs with
--- the eUICC's row locked by its caller.
-CREATE FUNCTION smsr.tell(p_eid smsr.eid, p_kind text, p_profile smsr.profile, p_operation bigint, p_details jsonb DEFAULT NULL)
+-- One statement: a switch of profiles tells two or three times, and a batch of
+-- switches no oftener.  It runs with the eUICCs' rows locked by its caller.
+CREATE FUNCTION smsr.tell_all(p_kind text, p_profiles smsr.profile[], p_operations bigint[], p_details jsonb DEFAULT NULL)
 	RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -42,39 +42,52 @@ CREATE FUNCTION smsr.tell(p_eid smsr.eid, p_kind text, p_profile smsr.profile, p
 	DECLARE
 		bells bigint;
 	BEGIN
-		-- an ISD-P that nobody owns yet
-		IF p_profile.mno_id IS NULL THEN
-			RETURN;
-		END IF;
-		WITH concerned AS (
+		WITH about AS MATERIALIZED (
+			-- not an ISD-P that nobody owns yet
+			SELECT p.eid, p.iccid, p.mno_id, p.smdp_id, p.profile_type, p.unnest AS operation_id, p.ordinality AS n
+			FROM ROWS FROM (unnest(p_profiles), unnest(p_operations)) WITH ORDINALITY p
+			WHERE p.mno_id IS NOT NULL
+		), concerned AS (
 			-- the owner: itself if it is connected, else by the SM-DP that made the ISD-P
-			SELECT CASE WHEN EXISTS (SELECT FROM smsr.party_role r WHERE r.party_id = p_profile.mno_id)
-					THEN p_profile.mno_id ELSE p_profile.smdp_id END AS party_id, NULL AS authorised_by
+			SELECT p.*, CASE WHEN EXISTS (SELECT FROM smsr.party_role r WHERE r.party_id = p.mno_id)
+					THEN p.mno_id ELSE p.smdp_id END AS party_id, NULL AS authorised_by
+			FROM about p
 			WHERE NOT EXISTS (SELECT FROM smsr.onc c
-				WHERE c.mno_id = p_profile.mno_id AND c.profile_type = p_profile.profile_type AND p_kind = ANY (c.discarded))
+				WHERE c.mno_id = p.mno_id AND c.profile_type = p.profile_type AND p_kind = ANY (c.discarded))
 			UNION ALL
 			-- whom the owner has authorised: what the owner discards for itself they get all the same
-			SELECT m.m2m_sp_id, m.mno_id FROM smsr.plma m
-			WHERE m.mno_id = p_profile.mno_id AND m.profile_type = p_profile.profile_type AND p_kind = ANY (m.notifications)
+			SELECT p.*, m.m2m_sp_id, m.mno_id
+			FROM about p JOIN smsr.plma m ON m.mno_id = p.mno_id AND m.profile_type = p.profile_type AND p_kind = ANY (m.notifications)
 		), told AS (
 			INSERT INTO smsr.notice (party_id, eid, kind, iccid, mno_id, operation_id, details)
-			SELECT DISTINCT c.party_id, p_eid, p_kind, p_profile.iccid, p_profile.mno_id, p_operation, p_details
-			FROM concerned c JOIN smsr.party y ON y.oid = c.party_id
-			-- who asked for it has its answer; an audit brings about nothing that was asked for
-			WHERE c.party_id IS DISTINCT FROM (SELECT o.requester_id FROM smsr.operation o
-					WHERE o.eid = p_eid AND o.id = p_operation AND o.function <> 'audit_eis')
-				-- an EID in a range is there for the parties of the range alone; who is authorised by one of them is with it
-				AND (NOT EXISTS (SELECT FROM smsr.eid_range r WHERE r.first <= p_eid AND r.last >= p_eid)
-					OR EXISTS (SELECT FROM smsr.eid_range r
-						WHERE r.first <= p_eid AND r.last >= p_eid AND r.party_id = coalesce(c.authorised_by, c.party_id)))
+			SELECT d.party_id, d.eid, p_kind, d.iccid, d.mno_id, d.operation_id, p_details
+			FROM (SELECT DISTINCT c.n, c.party_id, c.eid, c.iccid, c.mno_id, c.operation_id
+				FROM concerned c JOIN smsr.party y ON y.oid = c.party_id
+				-- who asked for it has its answer; an audit brings about nothing that was asked for
+				WHERE c.party_id IS DISTINCT FROM (SELECT o.requester_id FROM smsr.operation o
+						WHERE o.eid = c.eid AND o.id = c.operation_id AND o.function <> 'audit_eis')
+					-- an EID in a range is there for the parties of the range alone; who is authorised by one of them is with it
+					AND (NOT EXISTS (SELECT FROM smsr.eid_range r WHERE r.first <= c.eid AND r.last >= c.eid)
+						OR EXISTS (SELECT FROM smsr.eid_range r
+							WHERE r.first <= c.eid AND r.last >= c.eid AND r.party_id = coalesce(c.authorised_by, c.party_id)))) d
 			RETURNING notice.party_id
 		)
 		SELECT count(pg_notify(u.channel, '')) INTO bells
 		FROM told t JOIN smsr.notice_cursor u ON u.party_id = t.party_id
 		WHERE u.channel IS NOT NULL;
 	END $$;
-COMMENT ON FUNCTION smsr.tell(smsr.eid, text, smsr.profile, bigint, jsonb)
-	IS 'Queue a notice about a profile for its operator, or for the SM-DP if the operator is not connected, and for those whose PLMA lists it; not for who asked for it, nor what the operator''s ONC discards';
+COMMENT ON FUNCTION smsr.tell_all(text, smsr.profile[], bigint[], jsonb)
+	IS 'Queue notices about profiles, by reason of an operation each, for their operators, or for the SM-DP if the operator is not connected, and for those whose PLMA lists it; not for who asked for it, nor what the operator''s ONC discards';
+
+CREATE FUNCTION smsr.tell(p_eid smsr.eid, p_kind text, p_profile smsr.profile, p_operation bigint, p_details jsonb DEFAULT NULL)
+	RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		PERFORM smsr.tell_all(p_kind, ARRAY[p_profile], ARRAY[p_operation], p_details);
+	END $$;
+COMMENT ON FUNCTION smsr.tell(smsr.eid, text, smsr.profile, bigint, jsonb) IS 'smsr.tell_all() about one';
 
 CREATE FUNCTION smsr.tell_party(p_party text, p_kind text, p_details jsonb DEFAULT NULL, p_mno_id text DEFAULT NULL)
 	RETURNS void

@@ -205,6 +205,18 @@ CREATE FUNCTION smsr.unseal_command(eid smsr.eid, sd_aid smsr.aid, kvn smallint,
 	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
 COMMENT ON FUNCTION smsr.unseal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, text) IS 'Opens a command packet that a card sent, such as a notification; authentic only if a cryptographic checksum under this very key set says so';
 
+CREATE FUNCTION smsr.open_answer(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea,
+		command bytea, cntr bigint, target smsr.aid, tp_ud bytea, OUT status int, OUT data bytea, OUT sw int)
+	AS 'MODULE_PATHNAME', 'smsr_open_answer'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.open_answer(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bigint, smsr.aid, bytea) IS 'The authentic answer in a short message that stands alone to a command of this counter, and the status word of its last R-APDU (0: none). NULL for anything else, and for a key set that does not open';
+
+CREATE FUNCTION smsr.open_notification(eid smsr.eid, sd_aid smsr.aid, kvn smallint, key_type smallint, sealed bytea, tp_ud bytea,
+		OUT type int, OUT sequence int, OUT isdp_aid smsr.aid, OUT imei bytea, OUT meid bytea, OUT data bytea)
+	AS 'MODULE_PATHNAME', 'smsr_open_notification'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 500;
+COMMENT ON FUNCTION smsr.open_notification(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea) IS 'The authentic default notification of this very eUICC in a short message that stands alone. NULL for anything else, and for a key set that does not open';
+
 CREATE FUNCTION smsr.peek_command(packet bytea, OUT spi bytea, OUT kic bytea, OUT kid bytea, OUT tar bytea)
 	AS 'MODULE_PATHNAME', 'smsr_peek_command'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -232,6 +244,8 @@ REVOKE ALL ON FUNCTION
 	smsr.seal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, bigint, bytea, text),
 	smsr.unseal_response(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bytea, text),
 	smsr.unseal_command(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, text),
+	smsr.open_answer(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea, bigint, smsr.aid, bytea),
+	smsr.open_notification(smsr.eid, smsr.aid, smallint, smallint, bytea, bytea),
 	smsr.peek_command(bytea),
 	smsr.sms_header(bytea)
 FROM PUBLIC;

@@ -428,56 +428,112 @@ CREATE FUNCTION smsr.receive_held(most int) RETURNS int
 	END $$;
 COMMENT ON FUNCTION smsr.receive_held(int) IS 'Process held messages whose eUICCs are free, those of one eUICC or number in order, at most so many; returns how many';
 
+CREATE FUNCTION smsr.receive_in_turn(originator text, tp_ud bytea, all_free boolean, ready smsr.eid[]) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		mine smsr.eid[];
+		outcome text;
+	BEGIN
+		IF tp_ud IS NULL THEN
+			RETURN smsr.record_in(NULL, originator, NULL, 'unreadable', 'no user data');
+		END IF;
+		IF NOT all_free THEN
+			mine := ARRAY(SELECT smsr.plausible(originator));
+		END IF;
+		-- what is behind others stays behind them
+		IF all_free OR (mine <@ ready AND NOT EXISTS (SELECT FROM smsr.inbound_held h
+				WHERE h.originator = receive_in_turn.originator OR h.eids && mine)) THEN
+			outcome := smsr.receive_one(originator, tp_ud);
+		END IF;
+		RETURN coalesce(outcome, smsr.hold(originator, tp_ud, ARRAY(SELECT smsr.plausible(originator))));
+	END $$;
+COMMENT ON FUNCTION smsr.receive_in_turn(text, bytea, boolean, smsr.eid[]) IS 'Process one of a batch of messages, or hold it if not all are free and its eUICCs are not ready or earlier ones of them are held';
+
 CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS text[]
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 	AS $$
 	DECLARE
 		results text[] := '{}';
 		numbers text[];
 		contents bytea[];
+		sole smsr.eid[];
 		cards smsr.eid[];
 		ready smsr.eid[];
-		mine smsr.eid[];
+		total int;
 		outcome text;
 		-- somebody sits on an eUICC: one wait for him was enough
 		some_held boolean := EXISTS (SELECT FROM smsr.inbound_held);
 		all_free boolean;
+		first int := 1;
+		last int;
+		turn record;
+		events smsr.event[];
+		e record;
+		i int;
 	BEGIN
 		IF cardinality(originators) IS DISTINCT FROM cardinality(tp_uds) THEN
 			RAISE EXCEPTION 'originators and tp_uds must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
-		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n), array_agg(t ORDER BY n) INTO numbers, contents
+		-- nearly every number is that of one eUICC
+		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n), array_agg(t ORDER BY n),
+				array_agg((SELECT CASE WHEN count(*) = 1 THEN min(q.eid) END
+					FROM (SELECT DISTINCT p.eid FROM smsr.profile p
+						WHERE p.msisdn = ltrim(coalesce(u.o, ''), '+') LIMIT 2) q) ORDER BY n)
+			INTO numbers, contents, sole
 			FROM unnest(originators, tp_uds) WITH ORDINALITY u (o, t, n);
-		cards := ARRAY(SELECT smsr.plausible(u) FROM unnest(numbers) u);
+		cards := ARRAY(SELECT unnest(sole) UNION ALL
+			SELECT smsr.plausible(u.number) FROM unnest(numbers, sole) u (number, eid) WHERE u.eid IS NULL);
+		cards := array_remove(cards, NULL);
 		BEGIN
 			ready := smsr.lock_cards(cards, NOT some_held);
 		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 			ready := smsr.lock_cards(cards, false);
 		END;
 		all_free := NOT some_held AND cardinality(ready) = cardinality(cards);
-		FOR i IN 1 .. coalesce(cardinality(numbers), 0)
+		total := coalesce(cardinality(numbers), 0);
+		WHILE first <= total
 		LOOP
-			IF contents[i] IS NULL THEN
-				results := results || smsr.record_in(NULL, numbers[i], NULL, 'unreadable', 'no user data');
-				CONTINUE;
+			-- a stranger's message may be of any card, so that all before it come before it, and all after it after it
+			last := first;
+			WHILE last <= total AND sole[last] IS NOT NULL AND contents[last] IS NOT NULL
+			LOOP
+				last := last + 1;
+			END LOOP;
+			-- the first of each eUICC together, then the second of each that has two ...
+			FOR turn IN
+				SELECT array_agg(q.n ORDER BY q.n) AS ns, array_agg(q.eid ORDER BY q.n) AS eids,
+					array_agg(q.number ORDER BY q.n) AS numbers, array_agg(q.content ORDER BY q.n) AS contents
+				FROM (SELECT u.n::int AS n, u.eid, u.number, u.content, row_number() OVER (PARTITION BY u.eid ORDER BY u.n) AS turn
+					FROM unnest(sole, numbers, contents) WITH ORDINALITY u (eid, number, content, n)
+					WHERE u.n >= first AND u.n < last) q
+				GROUP BY q.turn ORDER BY q.turn
+			LOOP
+				events := '{}';
+				IF cardinality(turn.ns) >= smsr.batch_from() THEN
+					events := smsr.receive_batch(turn.ns, turn.eids, turn.numbers, turn.contents, all_free, ready);
+				END IF;
+				-- and what is not plain
+				FOR e IN SELECT u.n, u.number, u.content, v.outcome
+					FROM unnest(turn.ns, turn.numbers, turn.contents) u (n, number, content)
+						LEFT JOIN (SELECT w.n, CASE w.event WHEN 'por' THEN 'answer' ELSE w.event END AS outcome FROM unnest(events) w) v ON v.n = u.n
+					ORDER BY u.n
+				LOOP
+					outcome := coalesce(e.outcome, smsr.receive_in_turn(e.number, e.content, all_free, ready));
+					all_free := all_free AND outcome NOT LIKE 'held:%';
+					results[e.n] := outcome;
+				END LOOP;
+			END LOOP;
+			IF last <= total THEN
+				results[last] := smsr.receive_in_turn(numbers[last], contents[last], all_free, ready);
+				all_free := all_free AND results[last] NOT LIKE 'held:%';
 			END IF;
-			outcome := NULL;
-			IF NOT all_free THEN
-				mine := ARRAY(SELECT smsr.plausible(numbers[i]));
-			END IF;
-			-- what is behind others stays behind them
-			IF all_free OR (mine <@ ready AND NOT EXISTS (SELECT FROM smsr.inbound_held h
-					WHERE h.originator = numbers[i] OR h.eids && mine)) THEN
-				outcome := smsr.receive_one(numbers[i], contents[i]);
-			END IF;
-			IF outcome IS NULL THEN
-				all_free := false;
-				outcome := smsr.hold(numbers[i], contents[i], ARRAY(SELECT smsr.plausible(numbers[i])));
-			END IF;
-			results := results || outcome;
+			first := last + 1;
 		END LOOP;
 		RETURN results;
 	END $$;

@@ -1,0 +1,155 @@
+-- Messages received, many at once.  What nearly all are, answers that are awaited
+-- and notifications that are awaited, is told by two queries, whose results
+-- smsr.handle_events() carries out; all else goes one by one, in order.
+--
+-- OFFSET 0: each message looks up its own rows, by their keys, whatever the
+-- statistics say of tables that are empty in one hour and full in the next.
+
+-- What an event that is carried out with others may lead to.
+CREATE FUNCTION smsr.plain_effects(effects text[]) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN effects <@ '{drop_packet,follow,drop_deleted,add_target,remove_target,remove_left,move_fallback,set_emergency,unset_emergency,send,audit,finish}'::text[];
+COMMENT ON FUNCTION smsr.plain_effects(text[]) IS 'Whether smsr.handle_events() knows all of these effects';
+
+CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[]) RETURNS smsr.event[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'por', m.originator, m.octets, c.data, c.step, c.cntr, c.status,
+				d.deleted, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+				r.step, r.stage, r.doubt, r.failed, r.warned, r.effects, r.status, r.subject_code, r.reason_code, r.because,
+				CASE WHEN r.effects = '{}' AND r.stage = o.stage AND r.because IS NULL THEN 'not awaited'
+					ELSE coalesce(r.because, r.status, r.stage) END)::smsr.event)
+			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
+				CROSS JOIN LATERAL (
+					SELECT b.operation_id, b.step, b.cntr, b.attempts, b.resyncs, a.status, a.data, a.sw
+					FROM (SELECT i.* FROM smsr.outbound i WHERE i.eid = m.eid AND i.packet IS NOT NULL OFFSET 0) b
+						CROSS JOIN LATERAL (SELECT i.* FROM smsr.keyset i
+							WHERE i.eid = b.eid AND i.sd_aid = b.sd_aid AND i.kvn = b.kvn
+								AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
+						CROSS JOIN LATERAL smsr.open_answer(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, b.packet, b.cntr,
+							coalesce(b.target_aid, b.sd_aid), m.octets) a
+					WHERE a.status IS NOT NULL
+					ORDER BY b.id LIMIT 1) c
+				CROSS JOIN LATERAL (SELECT i.* FROM smsr.operation i WHERE i.eid = m.eid AND i.id = c.operation_id OFFSET 0) o
+				LEFT JOIN LATERAL (SELECT i.isdp_aid FROM smsr.profile i
+					WHERE i.eid = o.eid AND i.isdp_aid = o.isdp_aid OFFSET 0) t ON true
+				LEFT JOIN LATERAL (SELECT i.isdp_aid, i.pol2, i.fallback_attribute, i.state FROM smsr.profile i
+					WHERE i.eid = o.eid AND i.isdp_aid = o.left_aid OFFSET 0) l ON true
+				CROSS JOIN LATERAL (SELECT CASE o.step WHEN 'confirm' THEN smsr.read_deleted(c.data) ELSE '{}' END AS deleted) d
+				CROSS JOIN LATERAL smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'por',
+					por_status => c.status, sw => c.sw, resyncs => c.resyncs::int, attempts => c.attempts::int,
+					target_gone => t.isdp_aid IS NULL OR t.isdp_aid = ANY (d.deleted),
+					auto_delete => l.isdp_aid IS NOT NULL AND l.isdp_aid <> ALL (d.deleted)
+						AND l.pol2 @> '{DISABLE/Auto-Delete}' AND NOT l.fallback_attribute AND l.state = 'Disabled') r
+			WHERE o.status IS NULL AND o.stage IN ('sending', 'notification')
+				AND o.step IN ('create', 'enable', 'disable', 'delete', 'set_fallback', 'master_delete', 'set_emergency',
+					'unset_emergency', 'confirm', 'auto_delete')
+				AND smsr.plain_effects(r.effects)
+				AND (SELECT count(*) FROM smsr.unknown_outcome w WHERE w.eid = m.eid) = 0);
+	END $$;
+COMMENT ON FUNCTION smsr.read_answers(int[], smsr.eid[], text[], bytea[]) IS 'Those messages, at most one an eUICC, that are an answer to a command under way and lead to nothing but plain effects';
+
+CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[]) RETURNS smsr.event[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'notification', m.originator, m.octets, c.data, NULL, NULL, NULL,
+				'{}', c.type, c.sequence, c.isdp_aid, f.isdp_aid IS DISTINCT FROM c.isdp_aid, nullif(f.isdp_aid, c.isdp_aid),
+				encode(c.imei, 'hex'), encode(c.meid, 'hex'),
+				r.step, r.stage, r.doubt, r.failed, r.warned, r.effects, r.status, r.subject_code, r.reason_code, r.because,
+				coalesce(r.because, r.status, r.stage))::smsr.event)
+			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
+				CROSS JOIN LATERAL (SELECT i.isdr_aid, i.notification_type, i.notification_sequence, i.notification_at
+					FROM smsr.euicc i WHERE i.eid = m.eid OFFSET 0) e
+				CROSS JOIN LATERAL (
+					SELECT k.state, a.*
+					FROM (SELECT i.* FROM smsr.keyset i WHERE i.eid = m.eid AND i.sd_aid = e.isdr_aid AND i.type = 'SCP80'
+							AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
+						CROSS JOIN LATERAL smsr.open_notification(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, m.octets) a
+					WHERE a.type IS NOT NULL
+					ORDER BY k.kvn DESC LIMIT 1) c
+				CROSS JOIN LATERAL (SELECT i.* FROM smsr.operation i
+					WHERE i.eid = m.eid AND i.status IS NULL AND i.exclusive AND i.stage <> 'waiting' OFFSET 0) o
+				CROSS JOIN LATERAL (SELECT i.msisdn FROM smsr.profile i
+					WHERE i.eid = m.eid AND i.isdp_aid = c.isdp_aid OFFSET 0) t
+				LEFT JOIN LATERAL (SELECT i.isdp_aid FROM smsr.profile i WHERE i.eid = m.eid AND i.state = 'Enabled' OFFSET 0) f ON true
+				CROSS JOIN LATERAL smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'notification',
+					notification_type => c.type, names_target => c.isdp_aid = o.isdp_aid) r
+			-- keys that are still to be proven are another matter
+			WHERE c.state <> 'pending' AND o.stage IN ('sending', 'notification') AND t.msisdn IS NOT NULL
+				AND (e.notification_type = c.type AND e.notification_sequence = c.sequence) IS NOT TRUE
+				-- nor one that came too late, after others or before some
+				AND NOT (c.type = 2 AND o.step = 'disable' AND o.stage = 'sending')
+				AND ((c.sequence - e.notification_sequence) & 65535 BETWEEN 2 AND 1000) IS NOT TRUE
+				AND smsr.overtaken(c.sequence, e.notification_sequence, e.notification_at) IS NOT TRUE
+				AND 'follow' = ANY (r.effects) AND smsr.plain_effects(r.effects)
+				AND (SELECT count(*) FROM smsr.unknown_outcome w WHERE w.eid = m.eid) = 0);
+	END $$;
+COMMENT ON FUNCTION smsr.read_notifications(int[], smsr.eid[], text[], bytea[]) IS 'Those messages, at most one an eUICC, that are a notification which the eUICC''s operation awaits, of a profile that has a number, and the next after the last';
+
+-- The records of notifications come after those of what they have led to.
+CREATE FUNCTION smsr.receive_plain(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[]) RETURNS smsr.event[]
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		events smsr.event[] := coalesce(smsr.read_answers(ns, eids, originators, tp_uds), '{}');
+		rest record;
+	BEGIN
+		IF cardinality(events) < cardinality(ns) THEN
+			SELECT array_agg(u.n) AS ns, array_agg(u.eid) AS eids, array_agg(u.o) AS originators, array_agg(u.t) AS tp_uds INTO rest
+				FROM unnest(ns, eids, originators, tp_uds) u (n, eid, o, t)
+				WHERE u.n NOT IN (SELECT e.n FROM unnest(events) e);
+			events := events || coalesce(smsr.read_notifications(rest.ns, rest.eids, rest.originators, rest.tp_uds), '{}');
+		END IF;
+		IF events = '{}' THEN
+			RETURN events;
+		END IF;
+		PERFORM smsr.handle_events(events);
+		PERFORM smsr.record_audit(ARRAY(SELECT smsr.audit_entry(e.eid, NULL, e.operation_id, p_isdp_aid => e.named,
+				p_iccid => p.iccid, p_operation_type => '\x00'::bytea || decode(lpad(to_hex(e.notification_type), 2, '0'), 'hex'),
+				p_imei => e.imei, p_meid => e.meid)
+			FROM unnest(events) e
+				CROSS JOIN LATERAL (SELECT i.iccid FROM smsr.profile i WHERE i.eid = e.eid AND i.isdp_aid = e.named OFFSET 0) p
+			WHERE e.event = 'notification'));
+		RETURN events;
+	END $$;
+COMMENT ON FUNCTION smsr.receive_plain(int[], smsr.eid[], text[], bytea[]) IS 'Process, of messages that are of one eUICC each, those that are plain; returns which';
+
+-- Fewer are sooner done one by one.
+CREATE FUNCTION smsr.batch_from() RETURNS int
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN 2;
+COMMENT ON FUNCTION smsr.batch_from() IS 'How many messages received are worth the statements of a batch';
+
+CREATE FUNCTION smsr.receive_batch(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[], all_free boolean, ready smsr.eid[])
+	RETURNS smsr.event[]
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		fit record;
+		state text;
+		about text;
+	BEGIN
+		-- whose number is still the eUICC's alone, and those that are not behind others
+		SELECT array_agg(u.n) AS ns, array_agg(u.eid) AS eids, array_agg(u.o) AS originators, array_agg(u.t) AS tp_uds INTO fit
+			FROM unnest(ns, eids, originators, tp_uds) u (n, eid, o, t)
+			WHERE u.eid = ALL (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = u.o)
+				AND EXISTS (SELECT FROM smsr.profile p WHERE p.msisdn = u.o)
+				AND (all_free OR (u.eid = ANY (ready) AND NOT EXISTS (SELECT FROM smsr.inbound_held h
+					WHERE h.originator = u.o OR h.eids && ARRAY[u.eid])));
+		IF fit.ns IS NULL THEN
+			RETURN '{}';
+		END IF;
+		RETURN smsr.receive_plain(fit.ns, fit.eids, fit.originators, fit.tp_uds);
+	EXCEPTION WHEN OTHERS THEN
+		-- one of them is to blame: alone it is found, and the others go through
+		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, about = MESSAGE_TEXT;
+		RAISE LOG 'a batch of % messages received is taken apart: % (%)', cardinality(ns), about, state;
+		RETURN '{}';
+	END $$;
+COMMENT ON FUNCTION smsr.receive_batch(int[], smsr.eid[], text[], bytea[], boolean, smsr.eid[]) IS 'The same of those whose eUICC is free, as for smsr.receive_in_turn(); if any fails nothing is done';
