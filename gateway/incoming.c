@@ -153,7 +153,10 @@ give_up_old(int64_t now)
 void
 incoming_step(int64_t now)
 {
-	if (incoming.waiting.count > 0 && (now >= incoming.answer_at || incoming.answer_at == CLOCK_NEVER))
+	/* nobody waits for an answer: a time that has passed must not wake us for ever */
+	if (incoming.waiting.count == 0)
+		incoming.answer_at = CLOCK_NEVER;
+	else if (now >= incoming.answer_at || incoming.answer_at == CLOCK_NEVER)
 		give_up_old(now);
 	database_step(incoming.database, now);
 	if (incoming.waiting.count > 0 && incoming.in_flight == 0 && now >= incoming.retry_at && database_idle(incoming.database))

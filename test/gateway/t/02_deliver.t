@@ -25,6 +25,18 @@ is(status($seq), 0, 'with no error');
 is($smsc->{answers}{$seq}{answers}, Smsc::DELIVER_SM, 'by a deliver_sm_resp');
 is(inbox(), '34600000001 0271000001', 'stored');
 
+# nothing to do, the time in which it had to be answered being over
+sub cpu
+{
+	open my $file, '<', "/proc/$gateway->{pid}/stat" or die $!;
+	my @field = split ' ', <$file>;
+	return $field[13] + $field[14];
+}
+wait_for(sub { 0 }, $smsc, 1.2);
+my $used = cpu();
+wait_for(sub { 0 }, $smsc, 1);
+cmp_ok(cpu() - $used, '<', 5, 'and then it sleeps');
+
 # concatenated, in bulk, order kept
 sql('TRUNCATE smsr.inbox');
 my @parts = map { pack 'CCCCCC a*', 5, 0, 3, 7, 3, $_, chr($_) x 134 } 1 .. 3;
