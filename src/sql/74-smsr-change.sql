@@ -127,10 +127,11 @@ CREATE FUNCTION smsr.prepare_smsr_change(eids smsr.eid[], current_smsr_id text, 
 				smsr.handover('takes', CASE WHEN h.side = 'takes' THEN h.stage END, h.warned, 'prepare', e.eid IS NOT NULL, false) AS v,
 				-- whose business an eUICC is not gets the answer that he would get were it not here
 				e.eid IS NOT NULL AND NOT own AND z.allowed IS NOT TRUE AS foreign_here,
-				-- an operator that was told of its success: of a foreign one nothing else is left
-				EXISTS (SELECT FROM smsr.operation x WHERE x.eid = a.eid AND x.function = 'prepare_smsr_change'
-					AND x.status = 'EXECUTED_SUCCESS' AND x.requester_id <> me AND (x.arguments ->> 'until')::timestamptz > now())
-					OR coalesce(h.side = 'takes' AND h.requester_id <> me, false) AS others
+				-- of what is here there is nothing else than that another one was told of his success
+				CASE WHEN e.eid IS NULL THEN coalesce(h.side = 'takes' AND h.requester_id <> me, false)
+					ELSE EXISTS (SELECT FROM smsr.operation x WHERE x.eid = a.eid AND x.function = 'prepare_smsr_change'
+						AND x.status = 'EXECUTED_SUCCESS' AND x.requester_id <> me AND (x.arguments ->> 'until')::timestamptz > now())
+					END AS others
 			FROM asked a
 				LEFT JOIN smsr.euicc e ON e.eid = a.eid
 				LEFT JOIN smsr.handover h ON h.eid = a.eid
