@@ -623,9 +623,22 @@ is($violations, 0, 'at no time had an eUICC two SM-SRs, or none');
 
 # ---- what cards and records say ----
 
-sql(1, "SELECT count(*) FROM smsr.request('audit_eis', ARRAY(SELECT eid FROM smsr.euicc))");
-ok(settle(), 'every card answers its new SM-SR');
-is(sql(1, "SELECT count(*) FROM smsr.operation WHERE function = 'audit_eis' AND status = 'EXECUTED_SUCCESS'"), scalar @cards, '... under the keys that they agreed on');
+sub audited
+{
+	my $before = sql(1, 'SELECT coalesce(max(id), 0) FROM smsr.operation');
+	sql(1, "SELECT count(*) FROM smsr.request('audit_eis', ARRAY(SELECT eid FROM smsr.euicc))");
+	settle();
+	return sql(1, "SELECT count(*) FROM smsr.operation WHERE function = 'audit_eis' AND status = 'EXECUTED_SUCCESS' AND id > $before");
+}
+
+is(audited(), scalar @cards, 'every card answers its new SM-SR under the keys that they agreed on');
+$stack->ctl('save', "$stack->{dir}/cards");
+$fleet->close;
+$stack->end('fleet');
+$stack->start_fleet;
+$stack->ctl('restore', "$stack->{dir}/cards");
+$fleet = IO::Socket::UNIX->new(Peer => "$stack->{dir}/fleet.sock") or die "fleet: $!";
+is(audited(), scalar @cards, '... and so it does after a restart of the fleet');
 is(sql($_, 'SELECT count(*) FROM smsr.audit_verify()'), 0, "the audit trail of SM-SR $_ is sound") for @all;
 is(sql(0, 'SELECT count(DISTINCT eid) FROM smsr.audit_trail WHERE eid IS NOT NULL'), scalar @cards, 'SR1 keeps the record of what it gave');
 is(sql(0, 'SELECT count(DISTINCT eid) FROM smsr.handover_step'), scalar @cards, '... and every step');
