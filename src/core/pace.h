@@ -14,15 +14,16 @@
  *
  * What it takes: calls one after the other, each with the state of the one
  * before (the row that keeps it is locked), and a clock that is read behind that
- * lock, not at the start of the transaction.  What is granted has not left yet: who
- * writes it up to d later may write in one second what was granted in 1 s + d,
- * so that beyond the limit is whatever he held back; he spaces it himself.
+ * lock, not at the start of the transaction: the guarantee is of the times that
+ * are given, and a time that is old by o makes the second 1 s - o long.  What is
+ * granted has not left yet: who writes it up to d later may write in one second
+ * what was granted in 1 s + d; he spaces it himself.
  *
  * Clocks: one that goes back by up to PACE_HOLD stands still until it has caught
- * up (a transaction that read it early, a step of NTP).  One that goes back
- * further was wrong before: what was granted keeps its age, no time has passed.
- * Either way less is granted than the real time would allow, never more.  A
- * clock that jumps ahead is believed: nothing here knows better.
+ * up (a time that was read early, a step of NTP).  One that goes back further was
+ * wrong before: what was granted keeps its age, no time has passed.  If only the
+ * clock goes back, less is granted than the real time would allow, never more.
+ * One that jumps ahead is believed: nothing here knows better.
  */
 #ifndef SMSR_PACE_H
 #define SMSR_PACE_H
