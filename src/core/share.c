@@ -45,6 +45,7 @@ typedef struct HeapItem
 {
 	uint64_t	tag;			/* start tag of its next message */
 	uint32_t	weight;
+	uint32_t	tie;
 	uint32_t	index;
 } HeapItem;
 
@@ -57,7 +58,6 @@ typedef struct Heap
 typedef struct Flow
 {
 	uint64_t	ahead;			/* finish tag */
-	uint64_t	now;			/* virtual time among its lanes */
 	int64_t		extra;
 	size_t		first;			/* entries of its lanes */
 	size_t		end;
@@ -74,6 +74,7 @@ typedef struct Share
 	size_t		flows;
 	HeapItem   *lane_items;
 	Heap		heap;			/* flows with something waiting */
+	uint32_t	salt;			/* 0 while no tag was ever left out */
 } Share;
 
 uint32_t
@@ -156,7 +157,27 @@ before(const HeapItem *a, const HeapItem *b)
 		return a->tag < b->tag;
 	if (a->weight != b->weight)
 		return a->weight > b->weight;
-	return a->index < b->index;
+	return a->tie < b->tie;
+}
+
+/*
+ * Between equals any order will do that is one, as long as all tags are known.
+ * When some had to be left out, those who were served may stand beside those
+ * who were not: then no order may be the same for ever.
+ */
+static uint32_t
+tie(const Share *s, size_t index)
+{
+	uint32_t	mixed = (uint32_t) index;
+
+	if (s->salt != 0)
+	{
+		/* odd factors and shifts: one to one, so that no two are equal */
+		mixed = (mixed ^ s->salt) * UINT32_C(0x9E3779B1);
+		mixed = (mixed ^ mixed >> 15) * UINT32_C(0x85EBCA77);
+		mixed ^= mixed >> 13;
+	}
+	return mixed;
 }
 
 static void
@@ -194,7 +215,7 @@ again(Heap *heap, uint64_t tag, bool more)
 		sink(heap, 0);
 }
 
-/* ---- state: for each tag the flow, the lane if it is one's, and the tag ---- */
+/* ---- state: salt, then for each tag the flow, the lane if it is one's, and it ---- */
 
 #define FLOW_OCTETS		17
 #define LANE_OCTETS		25
@@ -209,7 +230,10 @@ read_state(SmsrBytes state, Share *s, SmsrError *error)
 		return true;
 	if (!blob_open(state, STATE_LETTER, STATE_VERSION, &in, error))
 		return false;
-	for (size_t at = 0; at < in.len;)
+	if (in.len < 4)
+		return smsr_fail(error, SMSR_TRUNCATED, "salt", 2, "4 octets");
+	s->salt = get_u32(in.data);
+	for (size_t at = 4; at < in.len;)
 	{
 		const uint8_t *p = in.data + at;
 		Entry		e = {0};
@@ -226,7 +250,7 @@ read_state(SmsrBytes state, Share *s, SmsrError *error)
 		e.id = e.kind == ENTRY_LANE ? (int64_t) get_u64(p + 9) : 0;
 		e.ahead = get_u64(p + len - 8);
 		if (e.priority >= SHARE_PRIORITIES)
-			return smsr_fail(error, SMSR_BAD_VALUE, "priority", at + 10, "0 to 3");
+			return smsr_fail(error, SMSR_BAD_VALUE, "priority of a tag", at + 10, "0 to 3");
 		if (e.ahead == 0 || e.ahead > MAX_AHEAD)
 			return smsr_fail(error, SMSR_BAD_VALUE, "tag", at + len - 6, "1 to 2^56");
 		if (s->entries > 0 && compare(&s->entry[s->entries - 1], &e) >= 0)
@@ -235,6 +259,18 @@ read_state(SmsrBytes state, Share *s, SmsrError *error)
 		at += len;
 	}
 	return true;
+}
+
+static size_t
+count_tags(const Share *s, uint64_t least)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < s->entries; i++)
+		count += s->entry[i].ahead >= least;
+	for (size_t i = 0; i < s->flows; i++)
+		count += s->flow[i].ahead >= least;
+	return count;
 }
 
 /* The least tag that is written, so that there are no more than there may be. */
@@ -247,13 +283,8 @@ least_written(const Share *s)
 	while (low < high)
 	{
 		uint64_t	middle = low + (high - low) / 2;
-		size_t		count = 0;
 
-		for (size_t i = 0; i < s->entries; i++)
-			count += s->entry[i].ahead >= middle;
-		for (size_t i = 0; i < s->flows; i++)
-			count += s->flow[i].ahead >= middle;
-		if (count > SHARE_STATE_ENTRIES)
+		if (count_tags(s, middle) > SHARE_STATE_ENTRIES)
 			low = middle + 1;
 		else
 			high = middle;
@@ -262,11 +293,17 @@ least_written(const Share *s)
 }
 
 static void
-write_state(const Share *s, SmsrWriter *w)
+write_state(Share *s, SmsrWriter *w)
 {
 	size_t		begin = blob_begin(w, STATE_LETTER, STATE_VERSION);
-	uint64_t	least = least_written(s);
+	uint64_t	least = 1;
 
+	if (count_tags(s, least) > SHARE_STATE_ENTRIES)
+	{
+		least = least_written(s);
+		s->salt = s->salt == UINT32_MAX ? 1 : s->salt + 1;
+	}
+	put_u32(w, s->salt);
 	for (size_t i = 0; i < s->flows; i++)
 	{
 		const Flow *f = &s->flow[i];
@@ -292,6 +329,15 @@ write_state(const Share *s, SmsrWriter *w)
 }
 
 /* ---- the two levels ---- */
+
+size_t
+share_most(size_t count, size_t state_len)
+{
+	/* a tag for each lane and for its flow, and those of the state */
+	size_t		tags = 2 * count + state_len / FLOW_OCTETS;
+
+	return SHARE_HEADER + LANE_OCTETS * (tags < SHARE_STATE_ENTRIES ? tags : SHARE_STATE_ENTRIES);
+}
 
 size_t
 share_room(size_t count, size_t state_len)
@@ -411,12 +457,16 @@ line_up(Share *s)
 			const Entry *e = &s->entry[j];
 
 			if (e->kind == ENTRY_ASKED && s->lanes[e->index].backlog > 0)
-				f->lanes.item[f->lanes.count++] = (HeapItem) {e->ahead, 1, (uint32_t) j};
+				f->lanes.item[f->lanes.count++] = (HeapItem) {
+					e->ahead, 1, tie(s, j), (uint32_t) j
+				};
 		}
 		item += f->lanes.count;
 		make_heap(&f->lanes);
 		if (f->lanes.count > 0)
-			s->heap.item[s->heap.count++] = (HeapItem) {f->ahead, f->weight, (uint32_t) i};
+			s->heap.item[s->heap.count++] = (HeapItem) {
+				f->ahead, f->weight, tie(s, i), (uint32_t) i
+			};
 	}
 	make_heap(&s->heap);
 }
@@ -430,8 +480,7 @@ serve(Share *s)
 	ShareLane  *lane = &s->lanes[e->index];
 
 	lane->grant++;
-	f->now = f->lanes.item[0].tag;
-	e->ahead = f->now + MESSAGE;
+	e->ahead = f->lanes.item[0].tag + MESSAGE;
 	again(&f->lanes, e->ahead, lane->grant < lane->backlog);
 	f->ahead = s->heap.item[0].tag + MESSAGE / f->weight;
 	again(&s->heap, f->ahead, f->lanes.count > 0);
@@ -443,21 +492,23 @@ less(uint64_t tag, uint64_t now)
 	return tag > now ? tag - now : 0;
 }
 
-/* From tags to how far they are ahead of the virtual time. */
+/*
+ * From tags to how far they are ahead of the virtual time, which is the least
+ * start tag of what waits.  Where nothing waits everybody is equal.
+ */
 static void
-come_to_rest(Share *s, uint64_t now)
+come_to_rest(Share *s)
 {
-	bool		idle = s->heap.count == 0;
-
 	for (size_t i = 0; i < s->flows; i++)
 	{
 		Flow	   *f = &s->flow[i];
 
-		/* when nothing waits any more everybody is equal, here and below */
+		f->ahead = s->heap.count == 0 ? 0 : less(f->ahead, s->heap.item[0].tag);
 		for (size_t j = f->first; j < f->end; j++)
-			s->entry[j].ahead = idle || f->lanes.count == 0 ? 0 : less(s->entry[j].ahead, f->now);
-		f->ahead = idle ? 0 : less(f->ahead, now);
+			s->entry[j].ahead = f->lanes.count == 0 ? 0 : less(s->entry[j].ahead, f->lanes.item[0].tag);
 	}
+	if (s->heap.count == 0)
+		s->salt = 0;
 }
 
 bool
@@ -465,7 +516,6 @@ share(SmsrBytes state, ShareLane *lanes, size_t count, uint32_t capacity, void *
 	  SmsrWriter *next, SmsrError *error)
 {
 	Share		s;
-	uint64_t	now = 0;
 
 	if (capacity > SHARE_MAX_CAPACITY)
 		return smsr_fail(error, SMSR_BAD_VALUE, "capacity", 0, "0 to 1000000");
@@ -475,11 +525,8 @@ share(SmsrBytes state, ShareLane *lanes, size_t count, uint32_t capacity, void *
 		lanes[i].grant = 0;
 	line_up(&s);
 	for (; capacity > 0 && s.heap.count > 0; capacity--)
-	{
-		now = s.heap.item[0].tag;
 		serve(&s);
-	}
-	come_to_rest(&s, now);
+	come_to_rest(&s);
 	write_state(&s, next);
 	return true;
 }

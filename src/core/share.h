@@ -11,10 +11,11 @@
  *
  * A message's start tag is the later of the virtual time and its flow's finish
  * tag; it moves the finish tag on by 1 / weight; the message with the least start
- * tag is next, and its start tag is the virtual time.  When nothing waits any
- * more the virtual time is the last finish tag: everybody is equal again.  What
- * follows, over any messages in a row during all of which two flows f and m have
- * some waiting, with w their weights and n what they got:
+ * tag is next.  The virtual time is the least start tag of what waits (the paper
+ * has that of what is being served, which is the one before it); when nothing
+ * waits any more everybody is equal again.  What follows, over any messages in a
+ * row during all of which two flows f and m have some waiting, with w their
+ * weights and n what they got:
  *
  *		| n_f / w_f - n_m / w_m |  <=  1 / w_f + 1 / w_m
  *
@@ -42,11 +43,14 @@
 #define SHARE_MAX_CAPACITY		1000000
 #define SHARE_MAX_LANES			1000000
 /*
- * Most finish tags that a state keeps.  Of more, those that are furthest ahead
- * are kept; the others begin at the virtual time, as if they had just come.
+ * Most finish tags that a state keeps: that many flows and lanes may be ahead of
+ * others.  Of more, those that are furthest ahead are kept; the others are taken
+ * for equals, and equals are served in another order each time, so that still
+ * nobody starves, but by chance and not by the bound.
  */
 #define SHARE_STATE_ENTRIES		4096
-#define SHARE_STATE_MAX			(6 + 25 * SHARE_STATE_ENTRIES)	/* octets */
+#define SHARE_HEADER			10
+#define SHARE_STATE_MAX			(SHARE_HEADER + 25 * SHARE_STATE_ENTRIES)	/* octets */
 
 typedef struct ShareLane
 {
@@ -65,14 +69,17 @@ extern uint32_t share_priority_weight(int priority);
 /* A tenant's name as a number; two of one number would share one tenant's share. */
 extern uint64_t share_tenant(SmsrBytes name);
 
+/* Octets that the next state has at most. */
+extern size_t share_most(size_t count, size_t state_len);
+
 /* Octets that the two below work in, aligned as malloc() aligns. */
 extern size_t share_room(size_t count, size_t state_len);
 
 /*
  * No octets are a state too: nobody is ahead.  The grants are as many as the
- * capacity, or as all that waits.  Appends the next state to next, of at most
- * SHARE_STATE_MAX octets.  Errors: of the state by the octet; of lanes ("lane",
- * "priority", "weight", the offset is the lane's index) and of the capacity.
+ * capacity, or as all that waits.  Appends the next state to next.  Errors: of
+ * the state by the octet; of lanes ("lane", "priority", "weight", "extra", the
+ * offset is the lane's index) and of the "capacity".
  */
 extern bool share(SmsrBytes state, ShareLane *lanes, size_t count, uint32_t capacity, void *room,
 				  SmsrWriter *next, SmsrError *error);

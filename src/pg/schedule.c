@@ -420,25 +420,21 @@ lanes_arg(FunctionCallInfo fcinfo, const char *last, int *count)
 static _Noreturn void
 share_failed(const SmsrError *error)
 {
+	static const char *const of_lanes[] = {"priority", "weight", "extra"};
+
 	if (strcmp(error->field, "capacity") == 0)
 		bad_value(error);
-	if (strcmp(error->field, "lane") == 0 && error->code == SMSR_BAD_VALUE)
+	if (strcmp(error->field, "lane") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lane_ids must name %s", error->expected),
-				 errdetail("Element %zu is there a second time.", error->offset + 1)));
-	bad_element(error);
-}
-
-/* Errors of the state come first, and are told from those of the lanes by this. */
-static void
-check_share_state(SmsrBytes state)
-{
-	SmsrWriter	nowhere = bytea_writer(SHARE_STATE_MAX);
-	SmsrError	error;
-
-	if (!share_settle(state, NULL, 0, palloc(share_room(0, state.len) + 1), &nowhere, &error))
-		bad_state(&error, "a share");
+				 errdetail("It is element %zu.", error->offset + 1)));
+	for (int i = 0; i < lengthof(of_lanes); i++)
+	{
+		if (strcmp(error->field, of_lanes[i]) == 0)
+			bad_element(error);
+	}
+	bad_state(error, "a share");
 }
 
 Datum
@@ -463,8 +459,7 @@ smsr_share(PG_FUNCTION_ARGS)
 					 errdetail("It is the one of element %d.", i + 1)));
 		lanes[i].backlog = (uint32) lanes[i].extra;
 	}
-	check_share_state(state);
-	next = bytea_writer(SHARE_STATE_MAX);
+	next = bytea_writer(share_most(count, state.len));
 	/* a capacity below 0 is one above what it may be */
 	if (!share(state, lanes, count, (uint32) PG_GETARG_INT32(6), palloc(share_room(count, state.len) + 1),
 			   &next, &error))
@@ -485,8 +480,7 @@ smsr_share_settle(PG_FUNCTION_ARGS)
 	SmsrWriter	next;
 	SmsrError	error;
 
-	check_share_state(state);
-	next = bytea_writer(SHARE_STATE_MAX);
+	next = bytea_writer(share_most(count, state.len));
 	if (!share_settle(state, lanes, count, palloc(share_room(count, state.len) + 1), &next, &error))
 		share_failed(&error);
 	PG_RETURN_DATUM(written_bytea(&next));
