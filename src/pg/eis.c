@@ -48,6 +48,7 @@ typedef struct Shapes
 	Shape		domain;
 	Shape		profile;
 	Shape		keyset;
+	Shape		listed;
 	Shape		record;
 } Shapes;
 
@@ -504,7 +505,7 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	List	   *domains = NIL;
 	List	   *profiles = NIL;
 	List	   *records = NIL;
-	List	   *keysets;
+	EisKeysets	read = {NIL, NIL};
 	Datum		part;
 	Datum		isdr_aid;
 	char	   *smsr_id;
@@ -550,8 +551,10 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	if (!eis_ok(r))
 		return;
 	/* last, because it is the dear part */
-	keysets = r->handed ? eis_list_keysets(r, isdr, isdr_aid, shapes->keyset.desc) :
-		eis_read_keysets(r, isdr, &aid, isdr_aid, shapes->keyset.desc);
+	if (r->handed)
+		read.keysets = eis_list_keysets(r, isdr, isdr_aid, shapes->keyset.desc);
+	else
+		eis_read_keysets(r, isdr, &aid, isdr_aid, shapes->keyset.desc, shapes->listed.desc, &read);
 	if (!eis_ok(r))
 		return;
 
@@ -559,7 +562,8 @@ read_document(EisReader *r, const Shapes *shapes, EisRow *reading)
 	eis_set(reading, "part", part);
 	eis_set(reading, "domains", array_of(domains, &shapes->domain));
 	eis_set(reading, "profiles", array_of(profiles, &shapes->profile));
-	eis_set(reading, "keysets", array_of(keysets, &shapes->keyset));
+	eis_set(reading, "keysets", array_of(read.keysets, &shapes->keyset));
+	eis_set(reading, "listed", array_of(read.listed, &shapes->listed));
 	eis_set(reading, "records", array_of(records, &shapes->record));
 }
 
@@ -615,6 +619,7 @@ find_shapes(FunctionCallInfo fcinfo)
 	shapes->domain = find_shape(shapes->reading, "domains");
 	shapes->profile = find_shape(shapes->reading, "profiles");
 	shapes->keyset = find_shape(shapes->reading, "keysets");
+	shapes->listed = find_shape(shapes->reading, "listed");
 	shapes->record = find_shape(shapes->reading, "records");
 	MemoryContextSwitchTo(old);
 	fcinfo->flinfo->fn_extra = shapes;

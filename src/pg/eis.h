@@ -136,9 +136,15 @@ extern void eis_set(EisRow *row, const char *column, Datum value);
 extern void eis_set_text(EisRow *row, const char *column, const char *value);
 extern Datum eis_row_datum(const EisRow *row);
 
-/* eis_keys.c: the key sets of the ISD-R, sealed; rows of smsr.keyset */
-extern List *eis_read_keysets(EisReader *r, xmlNodePtr isdr, const SmsrAid *isdr_aid,
-							  Datum isdr_aid_datum, TupleDesc desc);
+typedef struct EisKeysets
+{
+	List	   *keysets;		/* rows of smsr.keyset */
+	List	   *listed;			/* rows of smsr.keyset_listed: what has no keys here */
+} EisKeysets;
+
+/* eis_keys.c: the key sets of the ISD-R, sealed */
+extern void eis_read_keysets(EisReader *r, xmlNodePtr isdr, const SmsrAid *isdr_aid, Datum isdr_aid_datum,
+							 TupleDesc desc, TupleDesc listed_desc, EisKeysets *read);
 
 /* The same of an EIS that another SM-SR hands over: which there are, without keys */
 extern List *eis_list_keysets(EisReader *r, xmlNodePtr isdr, Datum isdr_aid_datum, TupleDesc desc);

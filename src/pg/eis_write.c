@@ -244,20 +244,15 @@ put_profile(EisWriter *w, HeapTupleHeader row, void *arg)
 	close_element(w, "ProfileInfo");
 }
 
-/* Version, Type, Cntr, and of each key that it is there and its check value. */
+/* Of each key that it is there, and its check value. */
 static void
-put_keyset(EisWriter *w, HeapTupleHeader row, void *arg)
+put_keys(EisWriter *w, HeapTupleHeader row)
 {
 	static const uint8 none[KCV_LEN];
 	bool		isnull;
 	Datum		value = GetAttributeByName(row, "check_values", &isnull);
 	bytea	   *check_values = isnull ? NULL : DatumGetByteaPP(value);
-	Datum		kvn = GetAttributeByName(row, "kvn", &isnull);
 
-	open_element(w, "Keyset");
-	put_element(w, "Version", psprintf("%d", DatumGetInt16(kvn)));
-	put_text(w, "Type", row, "type");
-	put_number(w, "Cntr", row, "counter");
 	for (size_t i = 0; check_values != NULL && (i + 1) * KCV_LEN <= VARSIZE_ANY_EXHDR(check_values); i++)
 	{
 		const uint8 *kcv = (uint8 *) VARDATA_ANY(check_values) + i * KCV_LEN;
@@ -268,6 +263,67 @@ put_keyset(EisWriter *w, HeapTupleHeader row, void *arg)
 		appendStringInfoChar(&w->out, '>');
 		put_element(w, "Index", psprintf("%zu", i + 1));
 		close_element(w, "Key");
+	}
+}
+
+static void
+put_keyset(EisWriter *w, HeapTupleHeader row, void *arg)
+{
+	bool		isnull;
+	Datum		kvn = GetAttributeByName(row, "kvn", &isnull);
+
+	open_element(w, "Keyset");
+	put_element(w, "Version", psprintf("%d", DatumGetInt16(kvn)));
+	put_text(w, "Type", row, "type");
+	put_number(w, "Cntr", row, "counter");
+	put_keys(w, row);
+	close_element(w, "Keyset");
+}
+
+static Datum *
+elements_of(HeapTupleHeader row, const char *column, Oid type, int16 len, bool by_value, char align, int *count)
+{
+	bool		isnull;
+	Datum		value = GetAttributeByName(row, column, &isnull);
+	Datum	   *elements = NULL;
+
+	*count = 0;
+	if (!isnull)
+		deconstruct_array(DatumGetArrayTypeP(value), type, len, by_value, align, &elements, NULL, count);
+	return elements;
+}
+
+/*
+ * A set whose keys are not here, or what stands in it beside keys that are:
+ * with these it is one and the same to whoever reads it.
+ */
+static void
+put_listed(EisWriter *w, HeapTupleHeader row, void *arg)
+{
+	int			indexes_count;
+	int			ca_count;
+	int			count;
+	Datum	   *indexes = elements_of(row, "certificate_indexes", INT2OID, 2, true, TYPALIGN_SHORT, &indexes_count);
+	Datum	   *ca_ids = elements_of(row, "ca_ids", BYTEAOID, -1, false, TYPALIGN_INT, &ca_count);
+	Datum	   *values = elements_of(row, "certificates", BYTEAOID, -1, false, TYPALIGN_INT, &count);
+	bool		isnull;
+	Datum		kvn = GetAttributeByName(row, "kvn", &isnull);
+
+	open_element(w, "Keyset");
+	put_element(w, "Version", psprintf("%d", DatumGetInt16(kvn)));
+	put_text(w, "Type", row, "type");
+	put_number(w, "Cntr", row, "counter");
+	put_keys(w, row);
+	for (int i = 0; i < count && i < indexes_count && i < ca_count; i++)
+	{
+		bytea	   *ca_id = DatumGetByteaPP(ca_ids[i]);
+		bytea	   *value = DatumGetByteaPP(values[i]);
+
+		open_element(w, "Certificate");
+		put_element(w, "Index", psprintf("%d", DatumGetInt16(indexes[i])));
+		put_octets(w, "CaId", (uint8 *) VARDATA_ANY(ca_id), VARSIZE_ANY_EXHDR(ca_id));
+		put_octets(w, "Value", (uint8 *) VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+		close_element(w, "Certificate");
 	}
 	close_element(w, "Keyset");
 }
@@ -303,6 +359,7 @@ put_isdr(EisWriter *w, HeapTupleHeader row, void *arg)
 	put_bytea(w, "Sdin", row, "sdin");
 	put_text(w, "Role", row, "role");
 	put_rows(w, arg, "keysets", NULL, put_keyset);
+	put_rows(w, arg, "listed", NULL, put_listed);
 	close_element(w, "Isd-r");
 }
 

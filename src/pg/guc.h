@@ -21,6 +21,12 @@ typedef enum SmsrEumSignature
 	SMSR_EUM_SIGNATURE_UNCHECKED
 } SmsrEumSignature;
 
+typedef enum SmsrEisWithoutKeys
+{
+	SMSR_EIS_WITHOUT_KEYS_REFUSE,
+	SMSR_EIS_WITHOUT_KEYS_ACCEPT
+} SmsrEisWithoutKeys;
+
 extern char *smsr_key_directory;
 extern int	smsr_shard;
 extern char *smsr_smsr_id;
@@ -41,6 +47,7 @@ extern uint8 smsr_spi1;			/* the same as octets */
 extern uint8 smsr_spi2;
 extern int	smsr_delete_enabled;	/* SmsrDeleteEnabled */
 extern int	smsr_eum_signature; /* SmsrEumSignature */
+extern int	smsr_eis_without_keys;	/* SmsrEisWithoutKeys */
 extern bool smsr_core_files;
 
 #endif							/* SMSR_GUC_H */

@@ -146,6 +146,20 @@ static const struct config_enum_entry eum_signature_options[] = {
 };
 
 /*
+ * smsr.eis_without_keys: whether an eUICC may be registered of which no key set
+ * for a secure channel has keys yet, because they come by smsr.import_keys().
+ * Annex E allows key sets without keys; until they are there nothing can be
+ * sent to the card.
+ */
+int			smsr_eis_without_keys = SMSR_EIS_WITHOUT_KEYS_REFUSE;
+
+static const struct config_enum_entry eis_without_keys_options[] = {
+	{"refuse", SMSR_EIS_WITHOUT_KEYS_REFUSE, false},
+	{"accept", SMSR_EIS_WITHOUT_KEYS_ACCEPT, false},
+	{NULL, 0, false}
+};
+
+/*
  * smsr.core_files: whether a backend that has used a key may have a core file.
  * While it does so, key schedules are in memory that a core file would show.
  */
@@ -336,6 +350,12 @@ _PG_init(void)
 							 "Signed means: to a trusted CI, the ECASD's certificate included.",
 							 &smsr_eum_signature, SMSR_EUM_SIGNATURE_REQUIRE,
 							 eum_signature_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("smsr.eis_without_keys",
+							 "Whether an eUICC may be registered before its keys are there.",
+							 "They come by smsr.import_keys() then; until that nothing is done with it.",
+							 &smsr_eis_without_keys, SMSR_EIS_WITHOUT_KEYS_REFUSE,
+							 eis_without_keys_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable("smsr.core_files",

@@ -126,6 +126,33 @@ COMMENT ON COLUMN smsr.keyset.state_at IS 'Since when it is in this state';
 COMMENT ON COLUMN smsr.keyset.replaces IS 'Of a pending set: the state of the one under the same number that the card is to replace by it';
 COMMENT ON COLUMN smsr.keyset.check_values IS 'Key check values of the set''s keys in order, three octets each';
 
+CREATE TABLE smsr.keyset_listed (
+	eid smsr.eid NOT NULL REFERENCES smsr.euicc ON DELETE CASCADE,
+	sd_aid smsr.aid NOT NULL,
+	kvn smallint NOT NULL CHECK (kvn BETWEEN 1 AND 127),
+	type text NOT NULL CHECK (type IN ('SCP03', 'SCP80', 'SCP81', 'TokenGeneration', 'ReceiptVerification', 'CA')),
+	state text NOT NULL CHECK (state IN ('awaited', 'apart', 'public')),
+	because text,
+	counter bigint CHECK (counter BETWEEN 0 AND 1099511627775),
+	keys smallint NOT NULL DEFAULT 0,
+	check_values bytea NOT NULL DEFAULT '',
+	certificate_indexes smallint[] NOT NULL DEFAULT '{}',
+	ca_ids bytea[] NOT NULL DEFAULT '{}',
+	certificates bytea[] NOT NULL DEFAULT '{}',
+	listed_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (eid, sd_aid, kvn),
+	CHECK ((state = 'apart') = (because IS NOT NULL)),
+	CHECK (cardinality(certificate_indexes) = cardinality(certificates) AND cardinality(ca_ids) = cardinality(certificates))
+);
+CREATE INDEX keyset_awaited ON smsr.keyset_listed (eid) WHERE state = 'awaited';
+COMMENT ON TABLE smsr.keyset_listed IS 'What an EIS says of key sets of its ISD-R beside the keys in smsr.keyset: nothing that stands there is dropped without a trace';
+COMMENT ON COLUMN smsr.keyset_listed.state IS 'awaited: its keys are to come by smsr.import_keys(); apart: its keys are not kept here; public: there is nothing secret in it';
+COMMENT ON COLUMN smsr.keyset_listed.because IS 'Why its keys are not kept here';
+COMMENT ON COLUMN smsr.keyset_listed.counter IS 'The last counter that was used, if the EIS says it';
+COMMENT ON COLUMN smsr.keyset_listed.keys IS 'How many keys the EIS names in it';
+COMMENT ON COLUMN smsr.keyset_listed.check_values IS 'What the EIS says of their check values, three octets each, zeros where it says nothing: keys that are imported are compared with them';
+COMMENT ON COLUMN smsr.keyset_listed.certificates IS 'Certificates in the set, with their index and the identifier of who issued them beside';
+
 CREATE TABLE smsr.eis_inbox (
 	line bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	document text NOT NULL

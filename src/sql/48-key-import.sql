@@ -146,12 +146,19 @@ BEGIN
 	WITH known AS MATERIALIZED (
 		SELECT i.*, smsr.try_eid(i.eid) AS card, e.eid IS NOT NULL AS registered, e.isdr_aid, e.eum_id,
 			CASE WHEN i.kvn ~ '^[0-9]{1,3}$' THEN i.kvn::smallint END AS version,
-			coalesce(i.type, smsr.keyset_type(CASE WHEN i.kvn ~ '^[0-9]{1,3}$' THEN i.kvn::int END)) AS set_type,
-			CASE WHEN i.counter IS NULL THEN 0 WHEN i.counter ~ '^[0-9]{1,13}$' THEN i.counter::bigint ELSE -1 END AS start,
+			coalesce(i.type, l.type, smsr.keyset_type(CASE WHEN i.kvn ~ '^[0-9]{1,3}$' THEN i.kvn::int END)) AS set_type,
+			l.type AS listed_type,
+			-- what the EIS says of them, where it says it of every key
+			CASE WHEN l.check_values <> '' AND (SELECT bool_and(substr(l.check_values, 3 * n + 1, 3) <> '\x000000')
+					FROM generate_series(0, length(l.check_values) / 3 - 1) AS n)
+				THEN encode(l.check_values, 'hex') END AS listed_values,
+			CASE WHEN i.counter IS NULL THEN coalesce(l.counter, 0) WHEN i.counter ~ '^[0-9]{1,13}$' THEN i.counter::bigint ELSE -1 END AS start,
 			m.name AS master_name, m.scheme, m.sealed AS master_sealed
 		FROM unnest(p_lines) AS i
 			LEFT JOIN smsr.euicc AS e ON e.eid = smsr.try_eid(i.eid)
 			LEFT JOIN smsr.master_key AS m ON m.name = i.master
+			LEFT JOIN smsr.keyset_listed AS l ON l.eid = e.eid AND l.sd_aid = e.isdr_aid
+				AND l.kvn = CASE WHEN i.kvn ~ '^[0-9]{1,3}$' THEN i.kvn::smallint END AND l.state = 'awaited'
 	), judged AS MATERIALIZED (
 		SELECT k.*, CASE
 				WHEN k.card IS NULL THEN 'eid is not an EID'
@@ -159,6 +166,10 @@ BEGIN
 				WHEN k.version IS NULL OR k.version NOT BETWEEN 1 AND 127 THEN 'kvn must be 1 to 127'
 				WHEN k.set_type IS NULL THEN 'type is missing, and kvn does not tell it'
 				WHEN k.set_type NOT IN ('SCP80', 'SCP03', 'SCP81') THEN 'type must be SCP80, SCP03 or SCP81'
+				WHEN k.listed_type <> k.set_type THEN 'type is not the one that the EIS says'
+				WHEN k.listed_values IS NOT NULL AND nullif(translate(k.check_values, ' ', ''), '') IS NOT NULL
+						AND NOT starts_with(k.listed_values, lower(translate(k.check_values, ' ', '')))
+					THEN 'check_values are not those of the EIS'
 				WHEN k.set_type = 'SCP80' AND k.version > 15 THEN 'kvn of an SCP80 key set must be 1 to 15'
 				WHEN k.start NOT BETWEEN 0 AND 1099511627775 THEN 'counter must be 0 to 1099511627775'
 				WHEN num_nonnulls(k.master, k.keys) <> 1 THEN 'either master or keys must be given'
@@ -173,12 +184,12 @@ BEGIN
 	), made AS MATERIALIZED (
 		SELECT j.*, d.key_type, d.check_values AS computed, d.sealed, d.reason
 		FROM judged AS j, LATERAL smsr.derive_keyset(j.card, j.isdr_aid, j.version, j.set_type, j.master_name, j.scheme,
-			j.master_sealed, j.kdd, j.key_length, j.check_values) AS d
+			j.master_sealed, j.kdd, j.key_length, coalesce(j.listed_values, j.check_values)) AS d
 		WHERE j.refusal IS NULL AND j.master IS NOT NULL
 		UNION ALL
 		SELECT j.*, u.key_type, u.check_values, u.sealed, u.reason
 		FROM judged AS j, LATERAL smsr.unwrap_keyset(j.card, j.isdr_aid, j.version, j.set_type, j.eum_id,
-			j.keys, j.key_types, j.check_values) AS u
+			j.keys, j.key_types, coalesce(j.listed_values, j.check_values)) AS u
 		WHERE j.refusal IS NULL AND j.master IS NULL
 		UNION ALL
 		SELECT j.*, NULL, NULL, NULL, j.refusal FROM judged AS j WHERE j.refusal IS NOT NULL
@@ -186,7 +197,7 @@ BEGIN
 		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, first_counter, check_values, sealed, origin, approval_id, state)
 			SELECT m.card, m.isdr_aid, m.version, m.set_type, m.key_type, m.start, m.start, m.computed, m.sealed, 'import', approval,
 				-- keys that nobody has said to be right must not take the place of those that the card is reached by
-				CASE WHEN m.master IS NOT NULL AND coalesce(length(replace(m.check_values, ' ', '')), 0) < 18
+				CASE WHEN m.master IS NOT NULL AND coalesce(length(replace(coalesce(m.listed_values, m.check_values), ' ', '')), 0) < 18
 						AND EXISTS (SELECT FROM smsr.keyset AS k WHERE k.eid = m.card AND k.sd_aid = m.isdr_aid AND k.type = m.set_type AND k.state = 'active')
 					THEN 'pending' ELSE 'active' END
 			FROM made AS m WHERE m.reason IS NULL
@@ -206,6 +217,13 @@ BEGIN
 		UPDATE smsr.master_key AS m SET derived = m.derived + c.n
 		FROM (SELECT t.master, count(*) AS n FROM told AS t WHERE t.stored IS NOT NULL GROUP BY 1) AS c
 		WHERE m.name = c.master
+	-- what was awaited is there; certificates that stood beside it stay
+	), come AS (
+		DELETE FROM smsr.keyset_listed AS l USING told AS t
+		WHERE t.stored IS NOT NULL AND l.eid = t.card AND l.kvn = t.version AND l.state = 'awaited' AND l.certificates = '{}'
+	), come_with AS (
+		UPDATE smsr.keyset_listed AS l SET state = 'public', keys = 0, check_values = '' FROM told AS t
+		WHERE t.stored IS NOT NULL AND l.eid = t.card AND l.kvn = t.version AND l.state = 'awaited' AND l.certificates <> '{}'
 	), recorded AS MATERIALIZED (
 		SELECT smsr.record_audit(array_agg(smsr.audit_entry(t.card, 'import_keys', p_operation_id => approval,
 			p_requester => smsr.setting('smsr_id'), p_status => 'EXECUTED_SUCCESS',

@@ -49,6 +49,23 @@ BEGIN
 		LEFT JOIN smsr.storage_key AS s ON int4send(s.id) = substr(k.sealed, 2, 4)
 		LEFT JOIN smsr.approval AS a ON a.id = k.approval_id
 	WHERE only_eid IS NULL OR k.eid = only_eid;
+	-- what is not here is told, too
+	RETURN QUERY
+	SELECT 'key set', NULL, l.eid, l.kvn, l.type, nullif(l.check_values, ''),
+		CASE l.state WHEN 'awaited' THEN 'without keys' WHEN 'apart' THEN 'not kept: ' || l.because ELSE 'certificates' END, 'EIS',
+		l.listed_at, now() - l.listed_at, NULL::bigint, NULL::name[], NULL::bigint, NULL::name, NULL
+	FROM smsr.keyset_listed AS l
+	WHERE (only_eid IS NULL OR l.eid = only_eid)
+		AND NOT (l.state = 'public' AND EXISTS (SELECT FROM smsr.keyset AS k WHERE k.eid = l.eid AND k.sd_aid = l.sd_aid AND k.kvn = l.kvn));
 END
 $$;
+
+CREATE VIEW smsr.euicc_without_keys WITH (security_invoker = true) AS
+	SELECT l.eid, e.eum_id, array_agg(l.kvn ORDER BY l.kvn) AS awaited, min(l.listed_at) AS since
+	FROM smsr.keyset_listed AS l JOIN smsr.euicc AS e ON e.eid = l.eid
+	WHERE l.state = 'awaited'
+		AND NOT EXISTS (SELECT FROM smsr.keyset AS k
+			WHERE k.eid = l.eid AND k.sd_aid = l.sd_aid AND k.type = 'SCP80' AND k.state = 'active')
+	GROUP BY l.eid, e.eum_id;
+COMMENT ON VIEW smsr.euicc_without_keys IS 'eUICCs that were registered before their keys were there, with the versions that smsr.import_keys() is to bring: nothing can be sent to them';
 COMMENT ON FUNCTION smsr.key_evidence(smsr.eid) IS 'Every key, or the key sets of one eUICC: check values, where it came from, when, how much it was used (packets for key sets, leaps of the counter included; what it seals or derived for others), who brought it and who approved that, and what protects it; never an octet of it';

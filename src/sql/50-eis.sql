@@ -11,6 +11,7 @@ CREATE TYPE smsr.eis_reading AS (
 	domains smsr.euicc_security_domain[],
 	profiles smsr.profile[],
 	keysets smsr.keyset[],
+	listed smsr.keyset_listed[],
 	records smsr.audit_trail[]
 );
 COMMENT ON TYPE smsr.eis_reading IS 'What an EIS document says: rows of the inventory with sealed keys, or the element and the reason for which it is refused';
@@ -74,11 +75,19 @@ AS $$
 		INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, counter, first_counter, check_values, sealed)
 			SELECT k.eid, k.sd_aid, k.kvn, k.type, k.key_type, k.counter, k.counter, k.check_values, k.sealed
 			FROM registered AS r, unnest(r.keysets) AS k
+	), new_listed AS (
+		INSERT INTO smsr.keyset_listed (eid, sd_aid, kvn, type, state, because, counter, keys, check_values,
+				certificate_indexes, ca_ids, certificates)
+			SELECT k.eid, k.sd_aid, k.kvn, k.type, k.state, k.because, k.counter, k.keys, k.check_values,
+				k.certificate_indexes, k.ca_ids, k.certificates
+			FROM registered AS r, unnest(r.listed) AS k
 	), recorded AS MATERIALIZED (
 		-- what the eUICC brought with it first, under its own dates
 		SELECT smsr.record_audit(array_agg(t))
 			FROM registered AS r, unnest(r.records ||
-				smsr.audit_entry((r.euicc).eid, 'register_eis', NULL, smsr.requester(), 'EXECUTED_SUCCESS')) AS t
+				smsr.audit_entry((r.euicc).eid, 'register_eis', NULL, smsr.requester(), 'EXECUTED_SUCCESS',
+					p_details => (SELECT jsonb_build_object('listed', jsonb_agg(format('%s %s %s', k.kvn, k.type, k.state) ORDER BY k.kvn))
+						FROM unnest(r.listed) AS k HAVING count(*) > 0))) AS t
 	)
 	SELECT r.line, r.eid,
 		CASE WHEN r.reason IS NOT NULL THEN r.element

@@ -7,6 +7,7 @@ CREATE TYPE smsr.eis_writing AS (
 	profiles smsr.profile[],
 	domains smsr.euicc_security_domain[],
 	keysets smsr.keyset[],
+	listed smsr.keyset_listed[],
 	properties text[],
 	records smsr.audit_trail[]
 );
@@ -54,11 +55,13 @@ CREATE FUNCTION smsr.write_view(kind text, eis smsr.eis_writing) RETURNS xml
 			-- a counter and check values are of use only to whoever has the keys
 			eis.keysets := ARRAY(SELECT jsonb_populate_record(k, '{"counter": null, "check_values": null, "sealed": null}')
 				FROM unnest(eis.keysets) k);
+			eis.listed := ARRAY(SELECT jsonb_populate_record(l, '{"counter": null, "check_values": null}') FROM unnest(eis.listed) l);
 		END IF;
 		IF kind IS NULL OR kind NOT IN ('OWN', 'SM-DP') THEN
 			eis.part := NULL;
 			eis.domains := NULL;
 			eis.keysets := NULL;
+			eis.listed := NULL;
 			card.isdp_loadfile_aid := NULL;
 			card.isdp_module_aid := NULL;
 			card.isdr_aid := NULL;
@@ -77,6 +80,19 @@ CREATE FUNCTION smsr.active_keysets(card smsr.euicc) RETURNS smsr.keyset[]
 			WHERE k.eid = card.eid AND k.sd_aid = card.isdr_aid AND k.state = 'active' ORDER BY k.kvn);
 	END $$;
 COMMENT ON FUNCTION smsr.active_keysets(smsr.euicc) IS 'Key sets of an eUICC''s ISD-R that are in use';
+
+CREATE FUNCTION smsr.listed_keysets(card smsr.euicc) RETURNS smsr.keyset_listed[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		RETURN ARRAY(SELECT l FROM smsr.keyset_listed l
+			WHERE l.eid = card.eid AND l.sd_aid = card.isdr_aid
+				-- a version stands in a document once
+				AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = l.eid AND k.sd_aid = l.sd_aid AND k.kvn = l.kvn)
+			ORDER BY l.kvn);
+	END $$;
+COMMENT ON FUNCTION smsr.listed_keysets(smsr.euicc) IS 'Key sets of an eUICC''s ISD-R that its EIS has and whose keys are not here';
 
 -- ---- now ----
 
@@ -101,6 +117,7 @@ CREATE FUNCTION smsr.get_eis(eid smsr.eid) RETURNS xml
 			RETURN NULL;
 		END IF;
 		eis.keysets := smsr.active_keysets(card);
+		eis.listed := smsr.listed_keysets(card);
 		card.last_audit_at := NULL;
 		eis.euicc := card;
 		SELECT s INTO eis.part FROM smsr.euicc_signed s WHERE s.eid = card.eid;
@@ -181,6 +198,7 @@ CREATE FUNCTION smsr.audited_eis(operation_id bigint) RETURNS xml
 			RETURN NULL;
 		END IF;
 		eis.keysets := smsr.active_keysets(card);
+		eis.listed := smsr.listed_keysets(card);
 		eis.euicc := card;
 		SELECT s INTO eis.part FROM smsr.euicc_signed s WHERE s.eid = card.eid;
 		eis.domains := ARRAY(SELECT d FROM smsr.euicc_security_domain d WHERE d.eid = card.eid);

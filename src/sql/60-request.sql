@@ -207,6 +207,10 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 						coalesce(z.because, 'the decision could not be made'))::smsr.refusal
 					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
 					WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
+					-- registered before its keys are there (smsr.eis_without_keys)
+					WHEN EXISTS (SELECT FROM smsr.keyset_listed l WHERE l.eid = a.eid AND l.state = 'awaited')
+							AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = a.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80' AND k.state = 'active')
+						THEN ROW(NULL, '8.4', '3.9', 'the eUICC is registered without keys: they are to be imported first')::smsr.refusal
 					ELSE smsr.judge(function, p.state, p.fallback_attribute, p.pol2,
 						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
 						p.emergency_attribute, e.remote_provisioning_version)

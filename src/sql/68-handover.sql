@@ -63,6 +63,7 @@ CREATE FUNCTION smsr.eis_to_hand_over(p_eid smsr.eid) RETURNS text
 		-- of every version that the card may have, so that the new one is another
 		eis.keysets := ARRAY(SELECT jsonb_populate_record(k, '{"counter": 0, "check_values": null, "sealed": null}')
 			FROM smsr.keyset k WHERE k.eid = p_eid AND k.sd_aid = card.isdr_aid ORDER BY k.kvn);
+		eis.listed := smsr.listed_keysets(card);
 		eis.records := smsr.audit_records(p_eid, smsr.setting('smsr_id'), 'OWN');
 		RETURN smsr.write_view('OWN', eis)::text;
 	END $$;

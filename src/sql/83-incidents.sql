@@ -49,5 +49,10 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 	FROM smsr.keyset k
 	WHERE k.state = 'pending' AND NOT EXISTS (SELECT FROM smsr.operation r
 		WHERE r.eid = k.eid AND r.function = 'rotate_keys' AND r.status IS NULL)
-	GROUP BY k.kvn;
-COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven';
+	GROUP BY k.kvn
+	UNION ALL
+	SELECT 'eUICCs without keys', format('EUM %s', w.eum_id), array_agg(w.eid), max(w.since),
+		'nothing can be sent to them: COPY their key sets into smsr.key_inbox and call smsr.import_keys()'
+	FROM smsr.euicc_without_keys w
+	GROUP BY w.eum_id;
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come';

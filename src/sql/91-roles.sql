@@ -220,7 +220,7 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		-- ---- administrators and auditors read everything, key officers what is about keys ----
 		FOR one IN
 			SELECT c.relname, c.relkind, c.oid::regclass AS name,
-				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'storage_key_use', 'transport_key', 'keyset', 'incarnation',
+				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'storage_key_use', 'transport_key', 'keyset', 'keyset_listed', 'incarnation',
 						'master_key', 'key_ceremony', 'key_component', 'key_inbox', 'key_reject', 'trusted_certificate')
 					THEN ', smsr_key_officer' ELSE '' END AS readers,
 				(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
