@@ -31,7 +31,7 @@ card_init(Fleet *fleet, Card *card, uint64_t serial)
 	identity_eid(config->seed, serial, card->eid);
 	card->sets[0].kvn = FLEET_KVN;
 	card->sets[0].cntr = config->cntr;
-	identity_keys(config->seed, serial, card->sets[0].keys);
+	fleet_card_keys(config, serial, card->sets[0].keys);
 	for (unsigned i = 0; i < config->profiles; i++)
 	{
 		Profile    *profile = &card->profiles[i];
@@ -54,6 +54,20 @@ card_init(Fleet *fleet, Card *card, uint64_t serial)
 	}
 }
 
+void
+fleet_card_keys(const FleetConfig *config, uint64_t serial, uint8_t keys[KEYS][KEY_LEN])
+{
+	uint8_t		eid[EID_LEN];
+
+	if (!config->has_master)
+	{
+		identity_keys(config->seed, serial, keys);
+		return;
+	}
+	identity_eid(config->seed, serial, eid);
+	identity_derived_keys(config->master, eid, FLEET_KVN, keys);
+}
+
 KeySet *
 card_last_set(const Card *card)
 {
@@ -61,7 +75,7 @@ card_last_set(const Card *card)
 
 	for (int i = 0; set == NULL && i < CARD_KEY_SETS; i++)
 	{
-		if (card->sets[i].kvn != 0)
+		if (card->sets[i].kvn != 0 && card->sets[i].kvn <= 0x0F)
 			set = (KeySet *) &card->sets[i];
 	}
 	return set != NULL ? set : (KeySet *) &card->sets[0];

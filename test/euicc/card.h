@@ -17,7 +17,7 @@
 #include "identity.h"
 
 #define CARD_PROFILES		8
-#define CARD_KEY_SETS		4	/* of the ISD-R, for SCP80 */
+#define CARD_KEY_SETS		4	/* of the ISD-R, for SCP80 and SCP81 */
 #define CARD_ASSEMBLIES		2	/* concatenated messages at a time */
 
 /* POL1 as the octet in the ISD-P (facts of SGP.02 section on POL1) */

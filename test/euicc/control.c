@@ -20,7 +20,8 @@ const char *const CONTROL_HELP =
 "  dump [CARD]               true state, tab-separated: EID, ISD-P AID, ICCID,\n"
 "                            state, fall-back, MSISDN, counter\n"
 "  card CARD                 all about one card\n"
-"  keys [CARD]               key sets: EID, version, counter, check values, KIc, KID, DEK\n"
+"  keys [CARD]               key sets: EID, version, counter, check values, KIc, KID, DEK;\n"
+"                            of one for TLS \"PSK\" and the key\n"
 "  commands [CARD]           what was executed: a line a card (EID, packets,\n"
 "                            commands, highest counter, counters used twice,\n"
 "                            changes repeated), or a line a command\n"
@@ -136,6 +137,13 @@ dump_keys(const Card *card, Text *out)
 	{
 		if (card->sets[i].kvn == 0)
 			continue;
+		if (is_psk_version(card->sets[i].kvn))
+		{
+			text_printf(out, "%s\t%u\t0\tPSK\t", eid, card->sets[i].kvn);
+			text_hex(out, card->sets[i].keys[0], KEY_LEN);
+			text_put(out, "\n");
+			continue;
+		}
 		text_printf(out, "%s\t%u\t%" PRIu64 "\t", eid, card->sets[i].kvn, card->sets[i].cntr);
 		for (int j = 0; j < KEYS; j++)
 		{

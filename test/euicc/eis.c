@@ -115,6 +115,11 @@ put_key(Document *d, const EisOptions *options, int index, const uint8_t key[KEY
 	text_put(d->out, "\">");
 	d->depth++;
 	leaf_number(d, "Index", (uint64_t) index);
+	if (options->without_keys)
+	{
+		close_element(d, "Key");
+		return;
+	}
 	line(d);
 	text_put(d->out, "<KeyComponent type=\"88\" value=\"");
 	if (options->transport_key_len > 0)
@@ -389,7 +394,7 @@ put_isd_r(Document *d, const FleetConfig *config, const EisOptions *options, uin
 {
 	uint8_t		keys[KEYS][KEY_LEN];
 
-	identity_keys(config->seed, serial, keys);
+	fleet_card_keys(config, serial, keys);
 	open_element(d, "Isd-r");
 	leaf_aid(d, "Aid", &AID_ISD_R);
 	leaf(d, "Tar", "000001");

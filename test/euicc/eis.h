@@ -30,6 +30,7 @@ typedef struct EisOptions
 	EisFormat	format;
 	uint8_t		transport_key[32];
 	size_t		transport_key_len;	/* 0: key values in clear */
+	bool		without_keys;	/* no values at all, but check values */
 	EisRule		rules[EIS_RULES];	/* of POL2 */
 	unsigned	rule_count;
 } EisOptions;

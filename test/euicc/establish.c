@@ -37,6 +37,13 @@ card_key_set(const Card *card, uint8_t kvn)
 	return NULL;
 }
 
+/* SGP.02 clause 2.2.5.1: SCP81 */
+bool
+is_psk_version(uint8_t kvn)
+{
+	return kvn >= FIRST_PSK_KVN && kvn <= LAST_PSK_KVN;
+}
+
 static void
 need(bool ok)
 {
@@ -113,6 +120,7 @@ establish(Fleet *fleet, Card *card, SmsrBytes data, SmsrWriter *out)
 	uint8_t		info[3];
 	uint8_t		receipt[16];
 	KeySet	   *set = NULL;
+	int			count = KEYS;
 	SmsrError	error;
 
 	if (!card->authenticated)
@@ -120,10 +128,17 @@ establish(Fleet *fleet, Card *card, SmsrBytes data, SmsrWriter *out)
 	card->authenticated = false;
 	if (!establishment_read_command(data, &command, &error))
 		return SW_WRONG_DATA;
-	/* three AES-128 keys of SCP80, nothing deleted, nothing else in the derivation */
-	if (command.crt.parameter != CRT_CERTIFICATE || command.crt.usage != CRT_USAGE_CHANNEL ||
-		command.crt.key_type != 0x88 || command.crt.key_len != KEY_LEN || command.crt.key_id != 1 ||
-		command.crt.kvn < 1 || command.crt.kvn > 15)
+	/* AES-128, or a PSK as long; nothing deleted, nothing else in the derivation */
+	if (command.crt.parameter != CRT_CERTIFICATE || command.crt.key_len != KEY_LEN || command.crt.key_id != 1)
+		return SW_WRONG_DATA;
+	if (is_psk_version(command.crt.kvn))
+	{
+		if (command.crt.usage != CRT_USAGE_BASE || command.crt.key_type != 0x85)
+			return SW_WRONG_DATA;
+		count = 1;
+	}
+	else if (command.crt.usage != CRT_USAGE_CHANNEL || command.crt.key_type != 0x88 ||
+			 command.crt.kvn < 1 || command.crt.kvn > 15)
 		return SW_WRONG_DATA;
 	if (!establishment_verify_command(&command, smsr_bytes(card->challenge, sizeof card->challenge),
 									  CURVE_P256, smsr_bytes(card->smsr_key, CURVE_POINT_LEN), &error))
@@ -146,7 +161,7 @@ establish(Fleet *fleet, Card *card, SmsrBytes data, SmsrWriter *out)
 	derive(secret, info, sizeof info, keys);
 	mac(keys, command.crt_octets, receipt);
 	*set = (KeySet) {.kvn = command.crt.kvn, .cntr = command.crt.counter};
-	for (int i = 0; i < KEYS; i++)
+	for (int i = 0; i < count; i++)
 		memcpy(set->keys[i], keys + (i + 1) * KEY_LEN, KEY_LEN);
 	put_tlv(out, 0x86, receipt, sizeof receipt);
 	return SW_OK;
@@ -158,7 +173,7 @@ static uint16_t
 finalise(Card *card, SmsrBytes data)
 {
 	TlvReader	r = tlv_reader(data);
-	bool		kept[16] = {false};
+	bool		kept[128] = {false};
 	bool		any = false;
 	SmsrTlv		range;
 	SmsrError	error;
@@ -166,9 +181,9 @@ finalise(Card *card, SmsrBytes data)
 	while (r.pos < r.len)
 	{
 		if (!tlv_read(&r, "range", &range, &error) || range.tag != TAG_RANGE || range.value.len != 3 ||
-			range.value.data[0] > 15)
+			range.value.data[0] > 127)
 			return SW_WRONG_DATA;
-		if (range.value.data[1] <= 1 && range.value.data[2] >= KEYS)
+		if (range.value.data[1] <= 1 && range.value.data[2] >= (range.value.data[0] < FIRST_PSK_KVN ? KEYS : 1))
 			kept[range.value.data[0]] = true;
 	}
 	for (int i = 0; i < CARD_KEY_SETS; i++)

@@ -20,6 +20,12 @@
 extern bool establish_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out,
 							  uint16_t *sw, uint8_t *kind);
 
+#define FIRST_PSK_KVN		0x40
+#define LAST_PSK_KVN		0x4F
+
+/* A set of this version has one key: the PSK of TLS. */
+extern bool is_psk_version(uint8_t kvn);
+
 /* The key set of this version; NULL if the card has none. */
 extern KeySet *card_key_set(const Card *card, uint8_t kvn);
 

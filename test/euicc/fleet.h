@@ -20,6 +20,8 @@ typedef struct FleetConfig
 	unsigned	operators;
 	unsigned	profiles;		/* of each card at the start */
 	uint64_t	cntr;			/* stored counter at the start */
+	bool		has_master;		/* the keys follow from this, and not from the seed */
+	uint8_t		master[KEY_LEN];
 	uint64_t	smsr_address;
 	uint8_t		notification_spi1;
 	unsigned	max_segments;	/* a card's buffer */
@@ -34,6 +36,8 @@ typedef struct FleetConfig
 	unsigned	tries;
 	double		first_attach;	/* seconds over which to spread it; negative: none */
 } FleetConfig;
+
+extern void fleet_card_keys(const FleetConfig *config, uint64_t serial, uint8_t keys[KEYS][KEY_LEN]);
 
 #define FLEET_STATS(X) \
 	X(mt_submitted, "submit_sm taken") \

@@ -64,6 +64,32 @@ identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY_LEN])
 }
 
 void
+identity_derived_keys(const uint8_t master[KEY_LEN], const uint8_t eid[EID_LEN],
+					  uint8_t kvn, uint8_t keys[KEYS][KEY_LEN])
+{
+	static const char label[] = "PGSMSR-OTA";
+
+	for (int i = 0; i < KEYS; i++)
+	{
+		uint8_t		in[64] = {0, 0, 0, 1};
+		size_t		n = 4;
+		size_t		len;
+
+		memcpy(in + n, label, sizeof label);	/* with the octet 00 behind it */
+		n += sizeof label;
+		memcpy(in + n, eid, EID_LEN);
+		n += EID_LEN;
+		in[n++] = kvn;
+		in[n++] = (uint8_t) (i + 1);
+		in[n++] = 0;
+		in[n++] = 8 * KEY_LEN;
+		if (EVP_Q_mac(NULL, "CMAC", NULL, "AES-128-CBC", NULL, master, KEY_LEN, in, n,
+					  keys[i], KEY_LEN, &len) == NULL || len != KEY_LEN)
+			abort();
+	}
+}
+
+void
 identity_ecasd_key(uint64_t seed, uint64_t serial, uint8_t private_key[CURVE_PRIVATE_LEN],
 				   uint8_t point[CURVE_POINT_LEN])
 {

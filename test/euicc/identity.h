@@ -33,6 +33,9 @@
 extern void identity_eid(uint64_t seed, uint64_t serial, uint8_t eid[EID_LEN]);
 extern bool identity_serial(uint64_t seed, const uint8_t eid[EID_LEN], uint64_t *serial);
 extern void identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY_LEN]);
+/* The same of a batch whose keys follow from a master key, as doc/keys.md has scheme eid-cmac */
+extern void identity_derived_keys(const uint8_t master[KEY_LEN], const uint8_t eid[EID_LEN],
+								  uint8_t kvn, uint8_t keys[KEYS][KEY_LEN]);
 /* The ECASD's key pair on P-256, for key establishment */
 extern void identity_ecasd_key(uint64_t seed, uint64_t serial, uint8_t private_key[CURVE_PRIVATE_LEN],
 							   uint8_t point[CURVE_POINT_LEN]);

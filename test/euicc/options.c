@@ -18,7 +18,7 @@ typedef enum OptionId
 	OPT_REFRESH, OPT_ATTACH, OPT_REPEAT, OPT_TRIES, OPT_FIRST_ATTACH, OPT_NOTIFICATION_SPI,
 	OPT_MAX_SEGMENTS, OPT_UNSECURED_ERRORS, OPT_AUTO_PERSONALIZE, OPT_PERSONALIZE_OPERATOR,
 	OPT_UNREACHABLE, OPT_MO_DCS, OPT_QUEUE_DETACHED, OPT_ENQUIRE_LINK, OPT_FAULTS,
-	OPT_FORMAT, OPT_WRAP, OPT_TRANSPORT_KEY_FILE, OPT_POL2, OPT_OUTPUT,
+	OPT_MASTER_KEY, OPT_FORMAT, OPT_WRAP, OPT_TRANSPORT_KEY_FILE, OPT_POL2, OPT_OUTPUT,
 	OPT_CARD, OPT_TAR, OPT_HELP
 } OptionId;
 
@@ -40,6 +40,7 @@ static const Option table[] = {
 	{"operators", "N", OPT_OPERATORS, ALL, "1 to 16, OIDs 1.3.6.1.4.1.99999.3 and on (2)"},
 	{"profiles", "N", OPT_PROFILES, ALL, "of each card, 1 to 8: the first Enabled, fall-back (2)"},
 	{"counter", "N", OPT_COUNTER, FOR_RUN | FOR_EIS, "counter of the SCP80 key set at the start (0)"},
+	{"master-key", "HEX", OPT_MASTER_KEY, FOR_RUN | FOR_EIS, "keys follow from this (AES-128) by scheme eid-cmac, not from the seed"},
 	{"pol1", "K:BITS", OPT_POL1, FOR_RUN,
 	"POL1 of profile K (1, 2 ...): 1 no disable, 2 no delete, 4 delete when disabled"},
 	{"smsc", "PORT[:SYSTEM_ID[:PASSWORD]]", OPT_SMSC, FOR_RUN,
@@ -65,7 +66,7 @@ static const Option table[] = {
 	{"enquire-link", "SECONDS", OPT_ENQUIRE_LINK, FOR_RUN, "ask silent sessions; close them after three times that (30)"},
 	{"faults", "\"NAME=VALUE ...\"", OPT_FAULTS, FOR_RUN, "several faults; or each as an option of its own, see below"},
 	{"format", "FORMAT", OPT_FORMAT, FOR_EIS, "xml-per-line, copy (for COPY ... FROM), or single (indented)"},
-	{"wrap", "MODE", OPT_WRAP, FOR_EIS, "none, or aes-kw (RFC 3394)"},
+	{"wrap", "MODE", OPT_WRAP, FOR_EIS, "none, aes-kw (RFC 3394), or without: check values and no keys"},
 	{"transport-key-file", "FILE", OPT_TRANSPORT_KEY_FILE, FOR_EIS, "32, 48 or 64 hexadecimal digits, for --wrap aes-kw"},
 	{"pol2", "K:ACTION/QUALIFICATION", OPT_POL2, FOR_EIS, "a rule of profile K (1, 2 ...), e.g. 2:DISABLE/Auto-Delete"},
 	{"output", "FILE", OPT_OUTPUT, FOR_EIS | FOR_CI, "write here instead of to the standard output"},
@@ -222,6 +223,20 @@ read_pol2(Options *o, const Option *option, const char *value)
 }
 
 static bool
+read_octets(const char *digits, uint8_t *octets, size_t len)
+{
+	if (strlen(digits) != 2 * len || strspn(digits, "0123456789ABCDEFabcdef") != 2 * len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		char		octet[3] = {digits[2 * i], digits[2 * i + 1], '\0'};
+
+		octets[i] = (uint8_t) strtoul(octet, NULL, 16);
+	}
+	return true;
+}
+
+static bool
 read_transport_key(Options *o, const char *path)
 {
 	FILE	   *file = fopen(path, "r");
@@ -236,14 +251,8 @@ read_transport_key(Options *o, const char *path)
 	len = strlen(digits);
 	if (len != 32 && len != 48 && len != 64)
 		return complain("%s: 32, 48 or 64 hexadecimal digits expected", path);
-	for (size_t i = 0; i < len / 2; i++)
-	{
-		char		octet[3] = {digits[2 * i], digits[2 * i + 1], '\0'};
-
-		o->eis.transport_key[i] = (uint8_t) strtoul(octet, NULL, 16);
-	}
 	o->eis.transport_key_len = len / 2;
-	return true;
+	return read_octets(digits, o->eis.transport_key, len / 2);
 }
 
 static bool
@@ -383,8 +392,12 @@ set(Options *o, Wrap *wrap, const Option *option, const char *value)
 			return read_format(o, option, value);
 		case OPT_WRAP:
 			wrap->aes_kw = strcmp(value, "aes-kw") == 0;
-			return wrap->aes_kw || strcmp(value, "none") == 0 ||
-				bad_value(option, value, "none or aes-kw");
+			o->eis.without_keys = strcmp(value, "without") == 0;
+			return wrap->aes_kw || o->eis.without_keys || strcmp(value, "none") == 0 ||
+				bad_value(option, value, "none, aes-kw or without");
+		case OPT_MASTER_KEY:
+			f->has_master = read_octets(value, f->master, KEY_LEN);
+			return f->has_master || bad_value(option, value, "32 hexadecimal digits");
 		case OPT_TRANSPORT_KEY_FILE:
 			wrap->key_file = value;
 			return true;

@@ -393,7 +393,9 @@ get_key_info(const Card *card, SmsrWriter *out)
 
 	for (int i = 0; i < CARD_KEY_SETS; i++)
 	{
-		for (int j = 0; card->sets[i].kvn != 0 && j < KEYS; j++)
+		if (is_psk_version(card->sets[i].kvn))
+			keys[count++] = (Es5KeyInfo) {1, card->sets[i].kvn, KEY_TYPE_PSK, KEY_LEN};
+		for (int j = 0; card->sets[i].kvn != 0 && !is_psk_version(card->sets[i].kvn) && j < KEYS; j++)
 			keys[count++] = (Es5KeyInfo) {(uint8_t) (j + 1), card->sets[i].kvn, KEY_TYPE_AES, KEY_LEN};
 	}
 	es5_write_key_info(out, keys, count);

@@ -7,6 +7,8 @@
  */
 #include "store.h"
 
+#include "establish.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -146,7 +148,7 @@ read_keyset(const char *line, KeySet *set)
 
 	*set = (KeySet) {0};
 	if (sscanf(line, "keyset %" SCNu8 " %" SCNu64 " %n", &set->kvn, &set->cntr, &end) != 2 || end == 0 ||
-		set->kvn > 15)
+		(set->kvn > 15 && !is_psk_version(set->kvn)))
 		return false;
 	for (size_t i = 0; i < sizeof set->keys; i++, end += 2)
 	{
