@@ -32,7 +32,7 @@ END $$;
 CREATE FUNCTION fleet.cohort(cohort text, function text DEFAULT 'audit_eis', options jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
 	SELECT regexp_replace(fleet.try(format('SELECT ''made'' FROM (SELECT smsr.create_campaign(%L, %L, %L, %L)) c', 'made ' || nextval('fleet.named'), function, cohort, options)), '[0-9]{32}', 'EID', 'g')
 $$;
-SELECT fleet.make(5) AS made, fleet.eid(1) AS one, fleet.eid(99) AS unknown \gset
+SELECT smsr.lane_of(smsr.setting('smsr_id')) AS lane, fleet.make(5) AS made, fleet.eid(1) AS one, fleet.eid(99) AS unknown \gset
 \set ECHO all
 
 -- ---- not one SELECT ----
@@ -127,7 +127,7 @@ SELECT fleet.cohort('SELECT eid FROM smsr.euicc', options => o) FROM (VALUES ('[
 
 -- ---- nothing was kept ----
 
-SELECT count(*), sum(members) AS members, (SELECT count(*) FROM smsr.campaign_member) AS stored, (SELECT count(*) FROM smsr.lane WHERE id > 2) AS lanes,
+SELECT count(*), sum(members) AS members, (SELECT count(*) FROM smsr.campaign_member) AS stored, (SELECT count(*) FROM smsr.lane WHERE campaign_id IS NOT NULL) AS lanes,
 	(SELECT count(*) FROM smsr.audit_trail WHERE function = 'create_campaign') AS recorded FROM smsr.campaign;
 SELECT count(*) FROM smsr.euicc;
 SELECT is_called FROM fleet.drawn;

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/explain.h"
@@ -80,6 +81,7 @@ typedef struct Reading
 	const char *query;
 	CohortReceiver *receiver;	/* NULL: the plan is wanted */
 	char	   *plan;
+	TupleDesc	columns;
 } Reading;
 
 static TimeoutId cohort_timeout = MAX_TIMEOUTS;
@@ -449,6 +451,7 @@ run(Reading *reading)
 		ExplainPrintPlan(es, desc);
 		ExplainEndOutput(es);
 		reading->plan = es->str->data;
+		reading->columns = CreateTupleDescCopy(desc->tupDesc);
 	}
 	ExecutorFinish(desc);
 	ExecutorEnd(desc);
@@ -571,12 +574,24 @@ smsr_read_cohort(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* The plan, and the names of the columns. */
 Datum
 smsr_cohort_plan(PG_FUNCTION_ARGS)
 {
 	Reading		reading = {0};
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	Datum	   *names;
 
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
 	reading.query = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	run_without_trace(&reading, text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_FLOAT8(2));
-	PG_RETURN_TEXT_P(cstring_to_text(reading.plan));
+	names = palloc(sizeof(Datum) * Max(reading.columns->natts, 1));
+	for (int i = 0; i < reading.columns->natts; i++)
+		names[i] = CStringGetTextDatum(NameStr(TupleDescAttr(reading.columns, i)->attname));
+	values[0] = CStringGetTextDatum(reading.plan);
+	values[1] = PointerGetDatum(construct_array(names, reading.columns->natts, TEXTOID, -1, false, TYPALIGN_INT));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -221,22 +221,34 @@ COMMENT ON TRIGGER append_only ON smsr.campaign_outcome IS 'What has ended has e
 
 -- ---- what is frozen, as one number ----
 
+CREATE FUNCTION smsr.add_member_digest(state bytea, n int, line int, eid smsr.eid, iccid smsr.iccid, arguments jsonb, time_zone text, wave smallint)
+	RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_add_member_digest'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.add_member_digest(bytea, int, int, smsr.eid, smsr.iccid, jsonb, text, smallint) IS 'SHA-256 over the digest of the members before it and this one';
+
+CREATE AGGREGATE smsr.member_digest(int, int, smsr.eid, smsr.iccid, jsonb, text, smallint) (
+	SFUNC = smsr.add_member_digest,
+	STYPE = bytea
+);
+COMMENT ON AGGREGATE smsr.member_digest(int, int, smsr.eid, smsr.iccid, jsonb, text, smallint) IS 'Digest of members of a cohort, in the order in which they come';
+
 CREATE FUNCTION smsr.members_digest(campaign bigint) RETURNS bytea
 	LANGUAGE plpgsql STABLE STRICT
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET work_mem = '128MB'
 	AS $$
 	BEGIN
-		RETURN (SELECT sha256(coalesce(string_agg(sha256(convert_to(
-					format('%s|%s|%s|%s|%s|%s|%s', m.n, m.line, m.eid, m.iccid, m.arguments, m.time_zone, m.wave), 'UTF8')), ''::bytea ORDER BY m.n), ''))
-			FROM smsr.campaign_member m WHERE m.campaign_id = members_digest.campaign);
+		RETURN (SELECT smsr.member_digest(m.n, m.line, m.eid, m.iccid, m.arguments, m.time_zone, m.wave)
+			FROM (SELECT * FROM smsr.campaign_member x WHERE x.campaign_id = members_digest.campaign ORDER BY x.n) m);
 	END $$;
-COMMENT ON FUNCTION smsr.members_digest(bigint) IS 'SHA-256 over the SHA-256 of each member of a campaign, in order';
+COMMENT ON FUNCTION smsr.members_digest(bigint) IS 'The digest of a campaign''s members, as they stand there now: what smsr.campaign.members_digest says they were';
 
 -- ---- whose it is ----
 
 -- To whoever has nothing to do with it, a campaign is not there, and is not held.
-CREATE FUNCTION smsr.campaign_of(p_id bigint, p_state text[] DEFAULT NULL) RETURNS smsr.campaign
-	LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION smsr.see_campaign(p_id bigint) RETURNS smsr.campaign
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
@@ -249,7 +261,18 @@ CREATE FUNCTION smsr.campaign_of(p_id bigint, p_state text[] DEFAULT NULL) RETUR
 		IF c.id IS NULL OR c.party_id IS DISTINCT FROM me AND me IS DISTINCT FROM smsr.setting('smsr_id') THEN
 			RAISE EXCEPTION 'there is no campaign %', p_id USING ERRCODE = 'no_data_found';
 		END IF;
-		SELECT * INTO c FROM smsr.campaign x WHERE x.id = p_id FOR UPDATE;
+		RETURN c;
+	END $$;
+COMMENT ON FUNCTION smsr.see_campaign(bigint) IS 'A campaign that is the caller''s, or any if the caller acts for this SM-SR; an error if there is none';
+
+CREATE FUNCTION smsr.campaign_of(p_id bigint, p_state text[]) RETURNS smsr.campaign
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		c smsr.campaign := smsr.see_campaign(p_id);
+	BEGIN
+		SELECT * INTO c FROM smsr.campaign x WHERE x.id = c.id FOR UPDATE;
 		IF c.state <> ALL (p_state) THEN
 			RAISE EXCEPTION 'campaign "%" is %', c.name, CASE c.state WHEN 'approval' THEN 'waiting for approval' ELSE c.state END
 				USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -258,6 +281,21 @@ CREATE FUNCTION smsr.campaign_of(p_id bigint, p_state text[] DEFAULT NULL) RETUR
 		RETURN c;
 	END $$;
 COMMENT ON FUNCTION smsr.campaign_of(bigint, text[]) IS 'A campaign that the caller may act upon, locked; an error if there is none, or it is in none of these states';
+
+CREATE FUNCTION smsr.own_campaign(p_id bigint, p_state text[]) RETURNS smsr.campaign
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		c smsr.campaign := smsr.campaign_of(p_id, p_state);
+	BEGIN
+		-- whom somebody else's are shown because he may stop them, may not begin any for them
+		IF c.party_id <> smsr.require_caller(c.function) THEN
+			RAISE EXCEPTION 'campaign "%" is another party''s', c.name USING ERRCODE = 'insufficient_privilege';
+		END IF;
+		RETURN c;
+	END $$;
+COMMENT ON FUNCTION smsr.own_campaign(bigint, text[]) IS 'smsr.campaign_of(), for what its owner alone may do';
 
 CREATE FUNCTION smsr.record_campaign(p_act text, c smsr.campaign, p_details jsonb DEFAULT NULL) RETURNS void
 	LANGUAGE plpgsql VOLATILE

@@ -7,10 +7,10 @@ CREATE FUNCTION smsr.read_cohort(query text, search_path text, most bigint, seco
 COMMENT ON FUNCTION smsr.read_cohort(text, text, bigint, float8, text[], boolean)
 	IS 'The rows of a SELECT, read with the rights of whoever calls in a read-only subtransaction that is rolled back, columns by name; whatever is not a cohort is an error';
 
-CREATE FUNCTION smsr.cohort_plan(query text, search_path text, seconds float8) RETURNS text
+CREATE FUNCTION smsr.cohort_plan(query text, search_path text, seconds float8, OUT plan text, OUT columns text[])
 	AS 'MODULE_PATHNAME', 'smsr_cohort_plan'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION smsr.cohort_plan(text, text, float8) IS 'What EXPLAIN would show of a cohort''s query to whoever calls, who need not be let see it';
+COMMENT ON FUNCTION smsr.cohort_plan(text, text, float8) IS 'What EXPLAIN would show of a cohort''s query to whoever calls, who need not be let see it, and the names of its columns';
 
 CREATE FUNCTION smsr.argument_names(function text) RETURNS text[]
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -69,7 +69,7 @@ CREATE FUNCTION smsr.arguments_fault(function text, arguments jsonb) RETURNS tex
 	END $$;
 COMMENT ON FUNCTION smsr.arguments_fault(text, jsonb) IS 'What is wrong with the arguments of a call; NULL if nothing is';
 
-CREATE FUNCTION smsr.read_campaign_options(options jsonb) RETURNS smsr.campaign_options
+CREATE FUNCTION smsr.read_campaign_options(options jsonb, base smsr.campaign_options DEFAULT NULL) RETURNS smsr.campaign_options
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -81,18 +81,23 @@ CREATE FUNCTION smsr.read_campaign_options(options jsonb) RETURNS smsr.campaign_
 		IF options IS NULL OR jsonb_typeof(options) <> 'object' THEN
 			RAISE EXCEPTION 'options must be a JSON object' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
-		o.waves := 'rest';
-		o.soak := '0';
-		o.max_failure_rate := 0.1;
-		o.confidence := 0.99;
-		o.minimum := 20;
-		o.priority := 2;
-		o.time_zone := 'UTC';
-		o.attempts := 3;
-		o.retry_after := '10 min';
-		o.backlog := 2000;
-		o.most := 10000000;
-		o.timeout := '1 min';
+		-- IS NOT NULL would ask whether all of it is
+		IF base IS DISTINCT FROM NULL THEN
+			o := base;
+		ELSE
+			o.waves := 'rest';
+			o.soak := '0';
+			o.max_failure_rate := 0.1;
+			o.confidence := 0.99;
+			o.minimum := 20;
+			o.priority := 2;
+			o.time_zone := 'UTC';
+			o.attempts := 3;
+			o.retry_after := '10 min';
+			o.backlog := 2000;
+			o.most := 10000000;
+			o.timeout := '1 min';
+		END IF;
 		FOR key IN SELECT k FROM jsonb_object_keys(options) k ORDER BY k
 		LOOP
 			IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'smsr.campaign_options'::regclass AND a.attname = key) THEN
@@ -133,28 +138,28 @@ CREATE FUNCTION smsr.read_campaign_options(options jsonb) RETURNS smsr.campaign_
 		END IF;
 		RETURN o;
 	END $$;
-COMMENT ON FUNCTION smsr.read_campaign_options(jsonb) IS 'A campaign''s options from JSON, checked, with what was not given filled in';
+COMMENT ON FUNCTION smsr.read_campaign_options(jsonb, smsr.campaign_options) IS 'A campaign''s options from JSON, checked, with what was not given filled in, from others'' if there are any';
 
 -- ---- what is wrong with a cohort that was read ----
 
-CREATE FUNCTION smsr.check_time_zones(p_campaign bigint) RETURNS void
+CREATE FUNCTION smsr.check_time_zones(p_campaign bigint, p_zones text[]) RETURNS void
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		bad record;
+		bad text;
 	BEGIN
-		SELECT z.time_zone, z.line INTO bad
-			FROM (SELECT m.time_zone, min(m.line) AS line FROM smsr.campaign_member m
-				WHERE m.campaign_id = p_campaign AND m.time_zone IS NOT NULL GROUP BY m.time_zone) z
-			WHERE z.time_zone NOT IN (SELECT t.name FROM pg_timezone_names t)
-			ORDER BY z.line LIMIT 1;
-		IF FOUND THEN
-			RAISE EXCEPTION 'row % of the cohort, column "time_zone": there is no time zone "%"', bad.line, bad.time_zone
-				USING ERRCODE = 'invalid_parameter_value';
+		-- their list is read from files
+		IF array_remove(p_zones, NULL) <> '{}' THEN
+			SELECT z INTO bad FROM unnest(p_zones) z WHERE z NOT IN (SELECT t.name FROM pg_timezone_names t) ORDER BY z LIMIT 1;
+			IF FOUND THEN
+				RAISE EXCEPTION 'row % of the cohort, column "time_zone": there is no time zone "%"',
+					(SELECT min(m.line) FROM smsr.campaign_member m WHERE m.campaign_id = p_campaign AND m.time_zone = bad), bad
+					USING ERRCODE = 'invalid_parameter_value';
+			END IF;
 		END IF;
 	END $$;
-COMMENT ON FUNCTION smsr.check_time_zones(bigint) IS 'An error for a time zone in a cohort that there is not';
+COMMENT ON FUNCTION smsr.check_time_zones(bigint, text[]) IS 'An error for a time zone in a cohort that there is not';
 
 CREATE FUNCTION smsr.check_arguments(p_campaign bigint, p_function text) RETURNS void
 	LANGUAGE plpgsql STABLE
@@ -163,10 +168,6 @@ CREATE FUNCTION smsr.check_arguments(p_campaign bigint, p_function text) RETURNS
 	DECLARE
 		bad record;
 	BEGIN
-		IF smsr.argument_names(p_function) = '{}'
-			AND NOT EXISTS (SELECT FROM smsr.campaign_member m WHERE m.campaign_id = p_campaign AND m.arguments IS NOT NULL) THEN
-			RETURN;
-		END IF;
 		SELECT f.fault, f.line INTO bad
 			FROM (SELECT smsr.arguments_fault(p_function, a.arguments) AS fault, a.line
 				FROM (SELECT m.arguments, min(m.line) AS line FROM smsr.campaign_member m
@@ -222,19 +223,33 @@ CREATE FUNCTION smsr.freeze_campaign(p_campaign bigint) RETURNS smsr.campaign
 	AS $$
 	DECLARE
 		c smsr.campaign;
+		stretches smsr.campaign_stretch[];
+		zones text[];
+		windowed boolean;
+		argued boolean;
 	BEGIN
 		SELECT * INTO c FROM smsr.campaign x WHERE x.id = p_campaign;
+		windowed := (c.options).windows IS NOT NULL;
+		-- all that has to be known of the members, in one look
+		SELECT array_agg((c.id, s.first, s.last, s.first, s.wave, 0)::smsr.campaign_stretch ORDER BY s.first), array_agg(s.time_zone ORDER BY s.first),
+				sum(s.argued) > 0
+			INTO stretches, zones, argued
+			FROM (SELECT m.wave, m.time_zone, min(m.n) AS first, max(m.n) AS last, count(m.arguments) AS argued
+				FROM smsr.campaign_member m WHERE m.campaign_id = c.id GROUP BY m.wave, m.time_zone) s;
+		PERFORM smsr.check_time_zones(c.id, zones);
+		IF argued OR smsr.argument_names(c.function) <> '{}' THEN
+			PERFORM smsr.check_arguments(c.id, c.function);
+		END IF;
 		-- one lane for each time zone, closed until it is started
 		INSERT INTO smsr.lane (tenant, priority, campaign_id, time_zone, windows, open)
-			SELECT c.party_id, (c.options).priority, c.id, z.time_zone, (c.options).windows, false
-			FROM (SELECT DISTINCT CASE WHEN (c.options).windows IS NOT NULL THEN m.time_zone END AS time_zone
-				FROM smsr.campaign_member m WHERE m.campaign_id = c.id) z;
+			SELECT DISTINCT c.party_id, (c.options).priority, c.id, CASE WHEN windowed THEN z END, (c.options).windows, false
+			FROM unnest(zones) z;
+		-- without windows the rows of a wave are as the query had them, whatever their time zones
 		INSERT INTO smsr.campaign_stretch (campaign_id, first, last, next, wave, lane_id)
-			SELECT c.id, s.first, s.last, s.first, s.wave, l.id
-			FROM (SELECT m.wave, CASE WHEN (c.options).windows IS NOT NULL THEN m.time_zone END AS time_zone,
-					min(m.n) AS first, max(m.n) AS last
-				FROM smsr.campaign_member m WHERE m.campaign_id = c.id GROUP BY 1, 2) s
-				JOIN smsr.lane l ON l.campaign_id = c.id AND l.time_zone IS NOT DISTINCT FROM s.time_zone;
+			SELECT c.id, min(s.first), max(s.last), min(s.first), s.wave, l.id
+			FROM unnest(stretches, zones) s (campaign_id, first, last, next, wave, lane_id, time_zone)
+				JOIN smsr.lane l ON l.campaign_id = c.id AND (NOT windowed OR l.time_zone = s.time_zone)
+			GROUP BY s.wave, l.id;
 		INSERT INTO smsr.campaign_wave (campaign_id, wave, members)
 			SELECT s.campaign_id, s.wave, sum(s.last - s.first + 1)
 			FROM smsr.campaign_stretch s WHERE s.campaign_id = c.id GROUP BY 1, 2;
@@ -245,7 +260,7 @@ CREATE FUNCTION smsr.freeze_campaign(p_campaign bigint) RETURNS smsr.campaign
 			'cohort', encode(c.cohort_digest, 'hex'), 'rerun_of', c.rerun_of, 'undo_of', c.undo_of)));
 		RETURN c;
 	END $$;
-COMMENT ON FUNCTION smsr.freeze_campaign(bigint) IS 'Lanes, waves and digest of a campaign whose members are there';
+COMMENT ON FUNCTION smsr.freeze_campaign(bigint) IS 'Lanes, waves and digest of a campaign whose members are there; an error for arguments or time zones that can not be';
 
 CREATE FUNCTION smsr.new_campaign(p_name text, p_function text, p_party text, p_cohort text, p_search_path text, p_plan text,
 		p_options smsr.campaign_options, p_rerun_of bigint DEFAULT NULL, p_undo_of bigint DEFAULT NULL) RETURNS bigint
@@ -290,28 +305,39 @@ CREATE FUNCTION smsr.create_campaign(name text, function text, cohort text, opti
 		rows bigint;
 		fault record;
 		duplicate text;
+		columns text[];
+		query_plan text;
 	BEGIN
 		IF cohort IS NULL OR search_path IS NULL THEN
 			RAISE EXCEPTION 'cohort and search_path must not be null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
-		made := smsr.new_campaign(name, function, me, cohort, search_path, NULL, o);
-		UPDATE smsr.campaign c SET plan = smsr.cohort_plan(cohort, search_path, seconds) WHERE c.id = made;
+		SELECT p.plan, p.columns INTO query_plan, columns FROM smsr.cohort_plan(cohort, search_path, seconds) p;
+		made := smsr.new_campaign(name, function, me, cohort, search_path, query_plan, o);
 		BEGIN
-			WITH c AS MATERIALIZED (
-				SELECT r.*, count(*) OVER () AS total,
-					CASE WHEN o.windows IS NOT NULL THEN coalesce(r.time_zone, o.time_zone) ELSE r.time_zone END AS zone
-				FROM smsr.read_cohort(cohort, search_path, o.most, seconds, smsr.argument_names(function),
-					smsr.needs_iccid(function)) r
-			), planned AS (
-				SELECT array_agg(w.upto + 1 ORDER BY w.wave) AS beyond
-				FROM smsr.waves(o.waves, (SELECT c.total FROM c LIMIT 1)) w
-			), cut AS (
-				SELECT c.*, coalesce(c.wave, 1 + width_bucket(c.n::bigint, p.beyond)) AS in_wave FROM c CROSS JOIN planned p
-			)
-			INSERT INTO smsr.campaign_member (campaign_id, n, line, eid, iccid, arguments, time_zone, wave)
-				SELECT made, row_number() OVER (ORDER BY cut.in_wave, CASE WHEN o.windows IS NOT NULL THEN cut.zone END, cut.n),
-					cut.n, cut.eid, cut.iccid, cut.arguments, cut.zone, cut.in_wave
-				FROM cut;
+			IF o.windows IS NULL AND 'wave' <> ALL (columns) THEN
+				-- as the rows come
+				WITH c AS MATERIALIZED (
+					SELECT r.* FROM smsr.read_cohort(cohort, search_path, o.most, seconds, smsr.argument_names(function), smsr.needs_iccid(function)) r
+				), planned AS MATERIALIZED (
+					SELECT array_agg(w.upto + 1 ORDER BY w.wave) AS beyond FROM smsr.waves(o.waves, (SELECT count(*) FROM c)) w
+				)
+				INSERT INTO smsr.campaign_member (campaign_id, n, line, eid, iccid, arguments, time_zone, wave)
+					SELECT made, c.n, c.n, c.eid, c.iccid, c.arguments, c.time_zone, 1 + width_bucket(c.n::bigint, p.beyond)
+					FROM c CROSS JOIN planned p;
+			ELSE
+				WITH c AS MATERIALIZED (
+					SELECT r.*, CASE WHEN o.windows IS NOT NULL THEN coalesce(r.time_zone, o.time_zone) ELSE r.time_zone END AS zone
+					FROM smsr.read_cohort(cohort, search_path, o.most, seconds, smsr.argument_names(function), smsr.needs_iccid(function)) r
+				), planned AS MATERIALIZED (
+					SELECT array_agg(w.upto + 1 ORDER BY w.wave) AS beyond FROM smsr.waves(o.waves, (SELECT count(*) FROM c)) w
+				), cut AS (
+					SELECT c.*, coalesce(c.wave, 1 + width_bucket(c.n::bigint, p.beyond)) AS in_wave FROM c CROSS JOIN planned p
+				)
+				INSERT INTO smsr.campaign_member (campaign_id, n, line, eid, iccid, arguments, time_zone, wave)
+					SELECT made, row_number() OVER (ORDER BY cut.in_wave, CASE WHEN o.windows IS NOT NULL THEN cut.zone END, cut.n),
+						cut.n, cut.eid, cut.iccid, cut.arguments, cut.zone, cut.in_wave
+					FROM cut;
+			END IF;
 			GET DIAGNOSTICS rows = ROW_COUNT;
 		EXCEPTION WHEN unique_violation THEN
 			-- what it says is about our table, not about the cohort
@@ -331,8 +357,6 @@ CREATE FUNCTION smsr.create_campaign(name text, function text, cohort text, opti
 			RAISE EXCEPTION 'the cohort is empty' USING ERRCODE = 'no_data_found';
 		END IF;
 		PERFORM smsr.check_members(made, function, me);
-		PERFORM smsr.check_time_zones(made);
-		PERFORM smsr.check_arguments(made, function);
 		PERFORM smsr.freeze_campaign(made);
 		RETURN made;
 	END $$;

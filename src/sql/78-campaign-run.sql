@@ -431,6 +431,47 @@ CREATE FUNCTION smsr.brake_campaign(c smsr.campaign) RETURNS boolean
 	END $$;
 COMMENT ON FUNCTION smsr.brake_campaign(smsr.campaign) IS 'Halt a campaign if too many fail; whether it does';
 
+-- At the rate at which members have ended of late: in it is whatever slows them.
+CREATE FUNCTION smsr.forecast_campaign(c smsr.campaign) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		rates float8[];
+		parts record;
+		expected float8;
+		earliest float8;
+		latest float8;
+		soaks interval;
+	BEGIN
+		SELECT array_agg(coalesce(p.succeeded + p.failed, 0) / 10.0 ORDER BY g.at) INTO rates
+			FROM (SELECT max(p.at) AS last, greatest(max(p.at) - interval '290 s', min(p.at)) AS first
+					FROM smsr.campaign_pace p
+					-- the last ten seconds are not over
+					WHERE p.campaign_id = c.id AND p.succeeded + p.failed > 0 AND p.at < now() - interval '10 s') s
+				CROSS JOIN LATERAL generate_series(s.first, s.last, interval '10 s') g (at)
+				LEFT JOIN smsr.campaign_pace p ON p.campaign_id = c.id AND p.at = g.at;
+		IF rates IS NOT NULL THEN
+			SELECT array_agg(l.members) || w.under_way AS members, array_agg(l.windows) || NULL::text AS windows,
+					array_agg(coalesce(now() AT TIME ZONE l.time_zone, now() AT TIME ZONE 'UTC')) || now() AT TIME ZONE 'UTC' AS local,
+					w.soaks
+				INTO parts
+				FROM (SELECT n.windows, n.time_zone, sum(s.last - s.next + 1)::bigint AS members
+						FROM smsr.campaign_stretch s JOIN smsr.lane n ON n.id = s.lane_id WHERE s.campaign_id = c.id GROUP BY n.id) l,
+					(SELECT sum(v.released - v.succeeded - v.warned - v.failed - v.expired - v.cancelled) AS under_way,
+							count(*) FILTER (WHERE v.wave > c.wave) * (c.options).soak AS soaks
+						FROM smsr.campaign_wave v WHERE v.campaign_id = c.id) w
+				GROUP BY w.under_way, w.soaks;
+			SELECT f.expected, f.earliest, f.latest INTO expected, earliest, latest
+				FROM smsr.forecast(parts.members, parts.windows, parts.local, rates, 10) f;
+			soaks := parts.soaks;
+		END IF;
+		UPDATE smsr.campaign x SET forecast_at = now(), forecast_expected = now() + expected * interval '1 s' + soaks,
+				forecast_earliest = now() + earliest * interval '1 s' + soaks, forecast_latest = now() + latest * interval '1 s' + soaks
+			WHERE x.id = c.id;
+	END $$;
+COMMENT ON FUNCTION smsr.forecast_campaign(smsr.campaign) IS 'Note when a campaign will be over, at the rate of its last minutes';
+
 CREATE FUNCTION smsr.step_campaign(p_id bigint, p_most int) RETURNS int
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -456,6 +497,9 @@ CREATE FUNCTION smsr.step_campaign(p_id bigint, p_most int) RETURNS int
 			c.wave := smsr.advance_wave(c);
 			IF c.wave IS NOT NULL THEN
 				n := n + smsr.release_campaign(c, p_most);
+				IF c.forecast_at IS NULL OR c.forecast_at < now() - interval '10 s' THEN
+					PERFORM smsr.forecast_campaign(c);
+				END IF;
 			END IF;
 		END IF;
 		UPDATE smsr.campaign x SET looked_at = now() WHERE x.id = p_id;
@@ -463,7 +507,7 @@ CREATE FUNCTION smsr.step_campaign(p_id bigint, p_most int) RETURNS int
 	END $$;
 COMMENT ON FUNCTION smsr.step_campaign(bigint, int) IS 'Carry a campaign on by a piece of at most so many members; returns how many it was';
 
-CREATE FUNCTION smsr.campaign_tick(most int DEFAULT 4000) RETURNS int
+CREATE FUNCTION smsr.campaign_tick(most int DEFAULT 2000) RETURNS int
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$

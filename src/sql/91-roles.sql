@@ -104,7 +104,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 				set_plma,get_plma,set_onc,get_onc,fetch_notices,ack_notices,notice_channel,explain_policy,
 				get_eis,audited_eis,operation_response,eis_at}'::text[]),
 			-- campaigns; a key officer's are rotations
-			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{create_campaign,start_campaign,pause_campaign,resume_campaign,cancel_campaign}'),
+			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{create_campaign,rehearse,start_campaign,pause_campaign,resume_campaign,cancel_campaign,
+				rerun_campaign,undo_campaign}'),
 			('{smsr_administrator,smsr_auditor}', '{members_digest}'),
 			-- what the policies and the views of tenants ask
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
