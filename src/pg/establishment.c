@@ -24,6 +24,7 @@
 #include "core/certificate.h"
 #include "core/chain.h"
 #include "core/establishment.h"
+#include "core/key_check.h"
 #include "core/script.h"
 #include "pg/key_file.h"
 #include "pg/keystore.h"
@@ -45,7 +46,7 @@ PG_FUNCTION_INFO_V1(smsr_read_receipt);
 PG_FUNCTION_INFO_V1(smsr_prepare_key_set);
 PG_FUNCTION_INFO_V1(smsr_conclude_key_set);
 
-#define SCP80_KEY_LEN		16	/* AES-128, the least that SGP.02 allows; every card has it */
+#define KEY_SET_KEY_LEN		16	/* AES-128, the least that SGP.02 allows, and a PSK as long; every card has it */
 #define MAX_COMMANDS_LEN	4096
 #define MAX_COLUMNS			5
 
@@ -78,15 +79,22 @@ octets_datum(const void *data, size_t len)
 	return PointerGetDatum(result);
 }
 
+/* SGP.02 clause 2.2.5.1 */
+static bool
+is_psk_version(int32 kvn)
+{
+	return kvn >= 0x40 && kvn <= 0x4F;
+}
+
 static uint8
 kvn_arg(FunctionCallInfo fcinfo, int n)
 {
 	int32		kvn = PG_GETARG_INT32(n);
 
-	if (kvn < 1 || kvn > 15)
+	if ((kvn < 1 || kvn > 15) && !is_psk_version(kvn))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("key version number of an SCP80 key set must be 1 to 15")));
+				 errmsg("key version number must be 1 to 15 for SCP80, 64 to 79 for SCP81")));
 	return (uint8) kvn;
 }
 
@@ -346,7 +354,7 @@ smsr_certificate_commands(PG_FUNCTION_ARGS)
 }
 
 static EstablishmentRequest
-scp80_request(uint8 parameter, uint8 kvn, int64 counter, SmsrBytes host_id)
+key_set_request(uint8 parameter, uint8 kvn, int64 counter, SmsrBytes host_id)
 {
 	if (counter < 0)
 		ereport(ERROR,
@@ -354,8 +362,8 @@ scp80_request(uint8 parameter, uint8 kvn, int64 counter, SmsrBytes host_id)
 				 errmsg("initial sequence counter must not be negative")));
 	return (EstablishmentRequest) {
 		.parameter = parameter,
-		.key_type = KEY_TYPE_AES,
-		.key_len = SCP80_KEY_LEN,
+		.key_type = is_psk_version(kvn) ? KEY_TYPE_PSK : KEY_TYPE_AES,
+		.key_len = KEY_SET_KEY_LEN,
 		.kvn = kvn,
 		.counter = (uint64) counter,
 		.host_id = host_id
@@ -397,7 +405,7 @@ smsr_key_set_commands(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("scenario parameter must neither delete keys nor include identifiers"),
 				 errdetail("The keys of the SM-SR that has the eUICC stay until it is handed over.")));
-	request = scp80_request((uint8) PG_GETARG_INT32(4), kvn_arg(fcinfo, 2), PG_GETARG_INT64(3), octets_arg(fcinfo, 5));
+	request = key_set_request((uint8) PG_GETARG_INT32(4), kvn_arg(fcinfo, 2), PG_GETARG_INT64(3), octets_arg(fcinfo, 5));
 	if (!establishment_write_crt(profile_of_card(), &request, &crt, &error))
 		smsr_report_build(&error, "CRT");
 	establishment.crt_len = crt.len;
@@ -413,7 +421,8 @@ smsr_key_set_commands(PG_FUNCTION_ARGS)
 Datum
 smsr_finalise_commands(PG_FUNCTION_ARGS)
 {
-	const Es5KeyRange own = {kvn_arg(fcinfo, 0), 1, 3};
+	const uint8 kvn = kvn_arg(fcinfo, 0);
+	const Es5KeyRange own = {kvn, 1, is_psk_version(kvn) ? 1 : 3};
 	uint8		apdu[64];
 	uint8		commands[80];
 	SmsrWriter	w = smsr_writer(apdu, sizeof(apdu));
@@ -483,7 +492,7 @@ smsr_prepare_key_set(PG_FUNCTION_ARGS)
 	const uint8 *eid = PG_GETARG_EID(0);
 	SmsrBytes	own = octets_arg(fcinfo, 2);
 	uint8		kvn = kvn_arg(fcinfo, 4);
-	EstablishmentRequest request = scp80_request(0, kvn, PG_GETARG_INT64(5), smsr_bytes(NULL, 0));
+	EstablishmentRequest request = key_set_request(0, kvn, PG_GETARG_INT64(5), smsr_bytes(NULL, 0));
 	uint8		signature[CURVE_SIGNATURE_LEN];
 	Establishment *establishment = &secure_memory()->establishment;
 	Certificate ecasd;
@@ -565,8 +574,9 @@ smsr_conclude_key_set(PG_FUNCTION_ARGS)
 		for (size_t i = 0; i < keys->count && i < 3; i++)
 		{
 			set.key[i] = smsr_bytes(keys->key[i], keys->len);
-			if (!key_check_value(keys->key_type, set.key[i], check_values + i * 3, &error))
-				good = false;
+			/* the receipt has proven them */
+			if (key_check(keys->key_type, set.key[i], NULL, true, check_values + i * 3) != KEY_CHECK_RIGHT)
+				smsr_report_crypto("key check value");
 		}
 		values[0] = PointerGetDatum(keystore_seal(eid, smsr_bytes(sd_aid.octets, sd_aid.len), kvn, keys->key_type, &set));
 		values[1] = octets_datum(check_values, keys->count * 3);

@@ -115,7 +115,7 @@ CREATE FUNCTION smsr.require_caller(function text) RETURNS text
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	BEGIN
-		IF function IN ('rotate_keys', 'mark_keyset', 'compromise_keys') AND smsr.requester() IS NULL
+		IF function IN ('rotate_keys', 'mark_keyset', 'compromise_keys', 'establish_psk') AND smsr.requester() IS NULL
 			AND (SELECT pg_has_role(smsr.caller(), r.oid, 'USAGE') FROM pg_roles r WHERE r.rolname = 'smsr_key_officer') THEN
 			RETURN smsr.setting('smsr_id');
 		END IF;

@@ -101,7 +101,7 @@ CREATE TABLE smsr.keyset (
 	state text NOT NULL DEFAULT 'active' CHECK (state IN ('pending', 'active', 'retiring', 'revoked', 'compromised')),
 	sealed bytea NOT NULL,
 	first_counter bigint NOT NULL DEFAULT 0,
-	origin text NOT NULL DEFAULT 'EIS' CHECK (origin IN ('EIS', 'import', 'rotation', 'SM-SR change')),
+	origin text NOT NULL DEFAULT 'EIS' CHECK (origin IN ('EIS', 'import', 'rotation', 'SM-SR change', 'establishment')),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	custodian text DEFAULT smsr.caller(),
 	approval_id bigint,
@@ -118,7 +118,7 @@ CREATE INDEX keyset_storage_key ON smsr.keyset (substr(sealed, 2, 4));
 COMMENT ON TABLE smsr.keyset IS 'Card key sets, sealed: a blob opens only in its own row';
 COMMENT ON COLUMN smsr.keyset.counter IS 'SCP80: the last counter that was used; stored before the packet leaves, never lowered';
 COMMENT ON COLUMN smsr.keyset.first_counter IS 'The counter that it came with: what lies between is use, and the leaps of smsr.advance_counters()';
-COMMENT ON COLUMN smsr.keyset.origin IS 'How it came: with the EIS, by smsr.import_keys(), by PUT KEY, or by the key establishment of an SM-SR change';
+COMMENT ON COLUMN smsr.keyset.origin IS 'How it came: with the EIS, by smsr.import_keys(), by PUT KEY, or by a key establishment, that of an SM-SR change or another';
 COMMENT ON COLUMN smsr.keyset.custodian IS 'Role on whose call it came';
 COMMENT ON COLUMN smsr.keyset.approval_id IS 'What a second person said yes to (smsr.approval); NULL: no rule asked for one';
 COMMENT ON COLUMN smsr.keyset.state IS 'pending: made, perhaps on the card, not proven; active: what is sent is secured under it; retiring: opens what still comes; revoked, compromised: out of use';

@@ -126,6 +126,7 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'master_delete' THEN '\x0600'::bytea
 				WHEN 'set_fallback_attribute' THEN '\x0700'::bytea
 				WHEN 'create_additional_key_set' THEN '\x0800'::bytea
+				WHEN 'establish_psk' THEN '\x0800'::bytea
 				WHEN 'finalise_handover' THEN '\x0900'::bytea
 				-- functions of the SM-SR alone have no code of SGP.02's: FF and one of ours
 				WHEN 'profile_download_completed' THEN '\xff01'::bytea

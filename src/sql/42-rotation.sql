@@ -60,7 +60,8 @@ BEGIN
 	master_keys := (SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = tag);
 	components := (SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = tag);
 	private_keys := (SELECT count(*) FROM smsr.own_certificate AS c WHERE substr(c.sealed, 2, 4) = tag)
-		+ (SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = tag);
+		+ (SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = tag)
+		+ (SELECT count(*) FROM smsr.establishment AS e WHERE substr(e.sealed, 2, 4) = tag);
 END
 $$;
 COMMENT ON FUNCTION smsr.sealed_under(int) IS 'How much of each kind a storage key seals; nothing else of it';
@@ -138,6 +139,13 @@ BEGIN
 			LIMIT max FOR UPDATE SKIP LOCKED) AS r
 		WHERE h.eid = r.eid AND r.sealed IS NOT NULL;
 
+	UPDATE smsr.establishment AS e SET sealed = r.sealed
+		FROM (SELECT o.eid, smsr.reseal_ephemeral_key(o.eid, o.kvn, o.sealed) AS sealed
+			FROM smsr.establishment AS o
+			WHERE substr(o.sealed, 2, 4) = ANY (former)
+			LIMIT max FOR UPDATE SKIP LOCKED) AS r
+		WHERE e.eid = r.eid AND r.sealed IS NOT NULL;
+
 	-- not to the end: a call must not cost more, the more calls are still to come
 	SELECT count(*) INTO left_over
 		FROM (SELECT FROM smsr.keyset AS k WHERE substr(k.sealed, 2, 4) = ANY (former) LIMIT 100 * max::bigint) AS l;
@@ -146,7 +154,8 @@ BEGIN
 		+ (SELECT count(*) FROM smsr.master_key AS m WHERE substr(m.sealed, 2, 4) = ANY (former))
 		+ (SELECT count(*) FROM smsr.key_component AS c WHERE substr(c.sealed, 2, 4) = ANY (former))
 		+ (SELECT count(*) FROM smsr.own_certificate AS c WHERE substr(c.sealed, 2, 4) = ANY (former))
-		+ (SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = ANY (former));
+		+ (SELECT count(*) FROM smsr.handover AS h WHERE substr(h.sealed, 2, 4) = ANY (former))
+		+ (SELECT count(*) FROM smsr.establishment AS e WHERE substr(e.sealed, 2, 4) = ANY (former));
 
 	-- not without need: it makes every backend open its storage keys anew
 	IF left_over = 0 AND EXISTS (SELECT FROM smsr.storage_key AS s WHERE s.state = 'retiring') THEN
@@ -169,7 +178,7 @@ DECLARE
 BEGIN
 	-- who has sealed something and not committed yet is waited for; last of all where claims write
 	LOCK TABLE smsr.storage_key IN SHARE ROW EXCLUSIVE MODE;
-	LOCK TABLE smsr.audit_checkpoint, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.own_certificate, smsr.handover, smsr.keyset IN SHARE MODE;
+	LOCK TABLE smsr.audit_checkpoint, smsr.transport_key, smsr.master_key, smsr.key_component, smsr.own_certificate, smsr.handover, smsr.establishment, smsr.keyset IN SHARE MODE;
 	SELECT u.* INTO key FROM smsr.storage_key_use AS u WHERE u.id = destroy_storage_key.id;
 	IF NOT FOUND THEN
 		RAISE undefined_object USING MESSAGE = format('storage key %s does not exist', id);

@@ -42,7 +42,7 @@ BEGIN
 	END IF;
 	-- millions: two joins with tables that are small, nothing that is called for each row
 	RETURN QUERY
-	SELECT 'key set', NULL, k.eid, k.kvn, k.type, k.check_values, k.state, k.origin, k.created_at, now() - k.created_at,
+	SELECT 'key set', CASE WHEN k.type = 'SCP81' THEN smsr.psk_identity(k.eid, k.sd_aid, k.kvn) END, k.eid, k.kvn, k.type, k.check_values, k.state, k.origin, k.created_at, now() - k.created_at,
 		CASE WHEN k.type = 'SCP80' THEN k.counter - k.first_counter END, ARRAY[k.custodian]::name[], k.approval_id, a.decided_by,
 		'storage key ' || s.id
 	FROM smsr.keyset AS k

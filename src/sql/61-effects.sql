@@ -320,6 +320,7 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 		END IF;
 		IF op.function IN ('authenticate_smsr', 'create_additional_key_set', 'finalise_handover', 'update_smsr_addressing') THEN
 			PERFORM smsr.handover_card_ended(op);
+			PERFORM smsr.establishment_card_ended(op);
 		END IF;
 	END $$;
 COMMENT ON FUNCTION smsr.finish(smsr.eid, bigint, text, text, text, text) IS 'Give an operation its one terminal status, and the audit trail its record';

@@ -157,6 +157,9 @@ CREATE FUNCTION smsr.key_set_commands_for(h smsr.handover, a jsonb) RETURNS byte
 		IF a ->> 'ecc_key_length' IS DISTINCT FROM 'ECC-256' THEN
 			RAISE EXCEPTION 'ecc_key_length must be ECC-256' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
+		IF (a ->> 'key_version_number')::int NOT BETWEEN 1 AND 15 THEN
+			RAISE EXCEPTION 'key version number of an SCP80 key set must be 1 to 15' USING ERRCODE = 'invalid_parameter_value';
+		END IF;
 		RETURN smsr.key_set_commands(h.certificate, h.ecasd, (a ->> 'key_version_number')::int,
 			coalesce((a ->> 'initial_sequence_counter')::bigint, 0), (a ->> 'scenario_parameter')::int,
 			decode(a ->> 'host_id', 'hex'), decode(a ->> 'ephemeral_public_key', 'hex'), decode(a ->> 'signature', 'hex'));

@@ -120,7 +120,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
 				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
-			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys}'),
+			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys,establish_psk}'),
 			-- a campaign of rotations; whatever else it asks for, a key officer acts for nobody
 			('{smsr_key_officer}', '{request}'),
 			-- files are those below smsr.key_directory
@@ -129,7 +129,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 				abort_key_ceremony,import_master_key,import_master_key_file,destroy_master_key,import_keys,
 				check_logging,trust_ci,trust_eum,distrust,read_certificate}'),
 			('{smsr_auditor,smsr_key_officer}', '{check_key_values,key_evidence}'),
-			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status,sealed_under}'),
+			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status,sealed_under,psk_identity}'),
 			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
 				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
 		) AS g (roles, functions), unnest(g.roles) AS l (r), unnest(g.functions) AS f;
@@ -221,7 +221,7 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		-- ---- administrators and auditors read everything, key officers what is about keys ----
 		FOR one IN
 			SELECT c.relname, c.relkind, c.oid::regclass AS name,
-				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'storage_key_use', 'transport_key', 'keyset', 'keyset_listed', 'incarnation',
+				'smsr_administrator, smsr_auditor' || CASE WHEN c.relname IN ('storage_key', 'storage_key_use', 'transport_key', 'keyset', 'keyset_listed', 'psk', 'incarnation',
 						'master_key', 'key_ceremony', 'key_component', 'key_inbox', 'key_reject', 'trusted_certificate')
 					THEN ', smsr_key_officer' ELSE '' END AS readers,
 				(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a

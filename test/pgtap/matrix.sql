@@ -138,6 +138,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('update_smsr_addressing', 'administrator', NULL, 'smsr.update_smsr_addressing($1, ''+4917'')'),
 	('rotate_keys', 'keys', NULL, 'smsr.rotate_keys($1)'),
 	('mark_keyset', 'administrator key_officer', NULL, 'smsr.mark_keyset($1, 1, ''revoked'', ''x'')'),
+	('establish_psk', 'psk', NULL, 'smsr.establish_psk($1)'),
 	('compromise_keys', 'administrator key_officer', NULL, 'smsr.compromise_keys(ARRAY[$1], ''x'')'),
 	('register_inbox', 'administrator', NULL, 'smsr.register_inbox()'),
 	('verify_eis', 'administrator', NULL, 'smsr.verify_eis(ARRAY[$1])'),
@@ -276,6 +277,8 @@ INSERT INTO rule VALUES
 	('asked', 'eum smdp mno m2m m2m_little m2m_none peer', '-', '-', '-', '-', '-'),
 	-- these have no key set to begin with, but whoever is told so was let in
 	('keys', 'administrator key_officer', '8.4 3.9', '8.4 3.9', '8.4 3.9', '8.1.1 3.9', '8.4 3.9'),
+	-- nor has this SM-SR a certificate to show them
+	('psk', 'administrator key_officer', '8.5.3 3.7', '8.5.3 3.7', '8.5.3 3.7', '8.1.1 3.9', '8.5.3 3.7'),
 	('keys asked', 'administrator key_officer', '8.4 3.9', '8.4 3.9', '8.4 3.9', '8.1.1 3.9', '8.4 3.9'),
 	('keys asked', 'eum smdp mno m2m m2m_little m2m_none peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
 	-- what is none of his business makes no cohort; what he may not do there is refused when it is released
