@@ -29,6 +29,7 @@ typedef enum SmsrEisWithoutKeys
 
 extern char *smsr_key_directory;
 extern int	smsr_shard;
+extern bool smsr_forward_unknown;
 extern char *smsr_smsr_id;
 extern char *smsr_sms_address;
 extern char *smsr_reason;		/* at most SMSR_REASON_MAX characters */

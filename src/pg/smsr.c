@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(smsr_setting);
  * smsr.shard: number of this database among those that share a fleet.  It is
  * the low ten bits of every id, so two shards must never have the same one.
  */
+bool		smsr_forward_unknown;
 int			smsr_shard = 0;
 
 /*
@@ -262,6 +263,11 @@ _PG_init(void)
 							"It is part of every id: no two shards may have the same.",
 							&smsr_shard, 0, 0, 1023,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("smsr.forward_unknown",
+							 "Keeps messages from numbers of no eUICC here for other shards.",
+							 "For shards whose gateways share a number; whoever forwards them finds out whose they are.",
+							 &smsr_forward_unknown, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("smsr.smsr_id",
 							   "Object identifier of this SM-SR.",
 							   NULL,

@@ -193,6 +193,10 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'import_keys' THEN '\xff4c'::bytea
 				WHEN 'advance_counters' THEN '\xff4d'::bytea
 				WHEN 'expire_transport_key' THEN '\xff4e'::bytea
+				-- between shards
+				WHEN 'move_out' THEN '\xff50'::bytea
+				WHEN 'move_in' THEN '\xff51'::bytea
+				WHEN 'move_cancel' THEN '\xff52'::bytea
 				ELSE '\xffff'::bytea
 			END);
 	END $$;

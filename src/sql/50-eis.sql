@@ -49,6 +49,8 @@ AS $$
 				e.remaining_memory, e.available_memory, e.last_audit_at, e.additional_properties
 			FROM reading AS r, LATERAL (SELECT (r.euicc).*) AS e
 			WHERE r.reason IS NULL AND r.occurrence = 1
+				-- nor between two shards
+				AND NOT EXISTS (SELECT FROM smsr.move AS v WHERE v.eid = e.eid AND v.stage IN ('gone', 'arrived'))
 			ON CONFLICT (eid) DO NOTHING
 			RETURNING eid
 	), registered AS MATERIALIZED (

@@ -124,6 +124,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		IF array_position(eids, NULL) IS NOT NULL THEN
 			RAISE EXCEPTION 'eids must not contain null' USING ERRCODE = 'null_value_not_allowed';
 		END IF;
+		PERFORM smsr.check_here(me, eids);
 		IF needs_iccid AND (iccids IS NULL OR array_position(iccids, NULL) IS NOT NULL) THEN
 			RAISE EXCEPTION 'iccid must not be null for %', function USING ERRCODE = 'null_value_not_allowed';
 		END IF;
@@ -199,7 +200,9 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
 					WHEN own OR z.allowed THEN p.isdp_aid END AS isdp_aid,
 				a.second OR EXISTS (SELECT FROM smsr.operation r
-					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') AS busy,
+					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting')
+					-- on its way to another shard: the call goes along
+					OR v.eid IS NOT NULL AS busy,
 				-- to a party that has nothing to do with it, an eUICC is neither there nor busy
 				NOT own AND z.allowed IS NOT TRUE AND z.subject_code IS DISTINCT FROM '8.2.1' AS barred,
 				CASE
@@ -218,6 +221,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 			FROM asked a
 				LEFT JOIN smsr.euicc e ON e.eid = a.eid
 				LEFT JOIN smsr.handover h ON h.eid = a.eid AND h.side = 'gives'
+				LEFT JOIN smsr.move v ON v.eid = a.eid AND v.stage = 'closed'
 				LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
 				LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
 				LEFT JOIN smsr.authorise_all(me, function, CASE WHEN own THEN '{}' ELSE eids END,

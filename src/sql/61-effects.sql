@@ -341,7 +341,9 @@ CREATE FUNCTION smsr.start_next(p_eid smsr.eid) RETURNS void
 	BEGIN
 		LOOP
 			IF EXISTS (SELECT FROM smsr.operation r
-					WHERE r.eid = p_eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') THEN
+					WHERE r.eid = p_eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting')
+				-- on its way to another shard, where it begins
+				OR EXISTS (SELECT FROM smsr.move v WHERE v.eid = p_eid AND v.stage = 'closed') THEN
 				RETURN;
 			END IF;
 			SELECT * INTO op FROM smsr.operation o

@@ -18,6 +18,11 @@ CREATE FUNCTION smsr.lock_cards(eids smsr.eid[], wait boolean, most int DEFAULT 
 		cards smsr.eid[];
 		packets bigint[];
 	BEGIN
+		-- nobody has one that is on its way to another shard
+		IF EXISTS (SELECT FROM smsr.move v WHERE v.stage = 'closed') THEN
+			eids := ARRAY(SELECT u.eid FROM unnest(eids) u (eid)
+				WHERE NOT EXISTS (SELECT FROM smsr.move v WHERE v.eid = u.eid AND v.stage = 'closed'));
+		END IF;
 		-- all rows in order, so that two gateways never wait for each other
 		IF wait AND clock_timestamp() - statement_timestamp() < current_setting('lock_timeout')::interval THEN
 			PERFORM FROM smsr.euicc e WHERE e.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY e.eid FOR NO KEY UPDATE;

@@ -321,6 +321,9 @@ CREATE FUNCTION smsr.receive_one(originator text, tp_ud bytea, received_at times
 		state text;
 		about text;
 	BEGIN
+		IF smsr.goes_astray(originator, tp_ud, received_at) THEN
+			RETURN 'for another shard';
+		END IF;
 		h := smsr.sms_header(tp_ud);
 		IF h.total > 1 THEN
 			INSERT INTO smsr.inbound_part (originator, reference, total, sequence, tp_ud)

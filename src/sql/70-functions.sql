@@ -157,6 +157,7 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		IF length(p_call_id) NOT BETWEEN 1 AND 255 THEN
 			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
+		PERFORM smsr.check_here(me, ARRAY[p_eid]);
 		-- nobody holds the row of an eUICC that is none of his business; whoever is to
 		-- hold its chain holds its row
 		may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);

@@ -32,6 +32,8 @@ CREATE FUNCTION smsr.router_routes(OUT function regprocedure, OUT way text) RETU
 				('operation_response', 'operation'), ('audited_eis', 'operation'), ('why', 'operation'), ('unstick', 'operation'),
 				('approve', 'id'), ('reject', 'id'), ('register_eis', 'document'),
 				('fetch_notices', 'notices'), ('ack_notices', 'acknowledged'),
+				('create_campaign', 'campaign made'), ('start_campaign', 'campaign'), ('pause_campaign', 'campaign'),
+				('resume_campaign', 'campaign'), ('cancel_campaign', 'campaign'),
 				-- rows of all shards
 				('audit_verify', 'all rows'), ('fleet_query', 'all rows')) AS l (name, way) ON l.name = p.proname
 		WHERE p.pronamespace = 'smsr'::regnamespace
@@ -49,11 +51,12 @@ CREATE FUNCTION smsr.router_relations(OUT relation regclass, OUT columns text, O
 		SELECT c.oid::regclass,
 			string_agg('"' || a.attname || '"', ', ' ORDER BY a.attnum),
 			string_agg('"' || a.attname || '" ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum),
-			CASE WHEN c.relname LIKE 'my\_%' THEN 'smsr_tenant' ELSE 'smsr_administrator, smsr_auditor' END,
+			CASE WHEN c.relname LIKE 'my\_%' THEN 'smsr_tenant' WHEN c.relname LIKE 'campaign%' THEN 'smsr_administrator, smsr_auditor, smsr_tenant, smsr_key_officer'
+				ELSE 'smsr_administrator, smsr_auditor' END,
 			bool_or(a.attname = 'eid' AND a.atttypid = 'smsr.eid'::regtype)
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'v')
-			AND (c.relname IN ('euicc', 'profile', 'operation', 'drift', 'unknown_outcome')
+			AND (c.relname IN ('euicc', 'profile', 'operation', 'drift', 'unknown_outcome', 'campaign_progress', 'campaign_result')
 				OR c.relname LIKE 'my\_%' AND c.relkind = 'v')
 			-- a row that lacks what nobody may read would be another type
 			AND c.relname NOT IN (SELECT s.table_name FROM smsr.sealed_columns() s)
@@ -461,11 +464,13 @@ CREATE FUNCTION smsr.router_sql(shards text[], cluster name DEFAULT 'smsr', part
 			format('GRANT USAGE ON FOREIGN SERVER %I TO %s;', cluster, roles),
 			smsr.router_placement(cluster, shards, partitions),
 			format('GRANT EXECUTE ON FUNCTION smsr_router.numbers(), smsr_router.all_there(), smsr_router.place(smsr.eid), smsr_router.places(smsr.eid), smsr_router.place_of_shard(bigint), smsr_router.place_of_document(xml) TO %s;', roles),
+			smsr.router_moves(cluster, partitions),
 			(SELECT string_agg(smsr.router_relation(cluster, r.relation, r.columns, r.definitions, r.readers, r.by_card), E'\n') FROM smsr.router_relations() r),
 			format(E'CREATE FUNCTION smsr_router.eid_of_operation(operation_id bigint) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; RUN ON ALL; SELECT "eid" FROM smsr.operation WHERE "id" = $1;\n\t$$;', cluster),
 			'COMMENT ON FUNCTION smsr_router.eid_of_operation(bigint) IS ''Whose an operation is, as far as the caller may know'';',
 			format('GRANT EXECUTE ON FUNCTION smsr_router.eid_of_operation(bigint) TO %s;', roles),
-			(SELECT string_agg(smsr.router_function(cluster, r.function, r.way), E'\n' ORDER BY r.function::text) FROM smsr.router_routes() r WHERE r.way IS NOT NULL),
+			(SELECT string_agg(smsr.router_function(cluster, r.function, r.way), E'\n' ORDER BY r.function::text) FROM smsr.router_routes() r WHERE r.way NOT IN ('campaign', 'campaign made')),
+			smsr.router_campaigns(cluster),
 			format(E'CREATE FUNCTION smsr.register_eis(documents xml[], call_reason text DEFAULT current_setting(''smsr.reason'', true)) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; SPLIT documents; RUN ON smsr_router.place_of_document(documents);\n'
 				'\tSELECT smsr.register_eis(d.d) FROM pg_catalog.set_config(''smsr.reason'', coalesce($2, ''''), true), LATERAL pg_catalog.unnest($1) d(d);\n\t$$;', cluster),
 			'COMMENT ON FUNCTION smsr.register_eis(xml[], text) IS ''Registers many eUICCs: on each shard its share, all or nothing'';',

@@ -330,6 +330,14 @@ SELECT lives_ok('second_waiting', 'others may wait');
 SELECT throws_ok('ended_without_status', '23514', NULL, 'an operation that is finished has a status');
 SELECT throws_ok('failed_without_reason', '23514', NULL, 'an operation that failed says why');
 
+-- ---- an eUICC moves to another shard with all that is its own ----
+
+SELECT is_empty($$
+	SELECT DISTINCT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+	WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+		AND a.atttypid IN ('smsr.eid'::regtype, 'smsr.eid[]'::regtype) AND c.relname NOT IN (SELECT m.table_name FROM smsr.move_rules() m)
+$$, 'smsr.move_rules() says of every table with EIDs what becomes of its rows');
+
 -- ---- the extension leaves as it came ----
 
 SELECT is_empty($$SELECT oid FROM pg_roles WHERE rolname LIKE 'smsr%' AND rolname NOT LIKE 'smsr\_pgtap\_%'$$,

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 
 my $NORTH = '1.3.6.1.4.1.99999.3';
 my $SOUTH = '1.3.6.1.4.1.99999.4';
-my $cards = 60;
+my $cards = 40;
 my $fleet = SmsrShards->new(shards => 4, cards => $cards);
 my $router = $fleet->router;
 
@@ -122,14 +122,157 @@ $router->safe_psql('postgres', "ALTER USER MAPPING FOR north SERVER smsr OPTIONS
 my $dead = $fleet->shard_of($eid);
 ($fleet->shards)[$dead]->stop('immediate');
 like(($router->psql('postgres', "SELECT smsr.audit_eis('$eid', call_id => 'dead')"))[2], qr/ERROR/, 'its eUICCs cannot be called');
-my @answer = map { ($router->psql('postgres', "SELECT smsr.audit_eis('$_', call_id => 'alive')"))[0] == 0 ? 1 : 0 } $fleet->eids;
-is(scalar(grep { $_ } @answer), $cards - $share[$dead], 'all others can');
+my @answer = split /\n/, ($router->psql('postgres', join('', map { "SELECT smsr.audit_eis('$_', call_id => 'alive') > 0;\n" } $fleet->eids), on_error_stop => 0))[1];
+is(scalar(grep { $_ eq 't' } @answer), $cards - $share[$dead], 'all others can');
 isnt(($router->psql('postgres', 'SELECT count(*) FROM smsr.euicc'))[0], 0, 'a query over all shards says that one is missing, and does not count without it');
 ($fleet->shards)[$dead]->start;
 is($router->safe_psql('postgres', "SELECT count(smsr.audit_eis(e::smsr.eid, call_id => 'alive')) FROM unnest('{@{[join ',', $fleet->eids]}}'::text[]) e"), $cards,
 	'it comes back, and the calls are repeated');
 is($router->safe_psql('postgres', "SELECT count(*), count(DISTINCT eid) FROM smsr.operation WHERE call_id = 'alive'"), "$cards|$cards", 'none was made twice');
 is($fleet->misplaced, '', 'each eUICC is on its one shard');
+
+# ---- cards, a gateway a shard, and what comes to the wrong one ----
+
+$fleet->start_fleet;
+$fleet->start_gateways;
+$fleet->start_forwarder;
+ok($fleet->wait_until_done(60), 'all calls come to an end');
+is($router->safe_psql('postgres', "SELECT string_agg(DISTINCT status, ',') FROM smsr.operation WHERE call_id LIKE 'bulk%' AND eid <> '$eid'"), 'EXECUTED_SUCCESS', 'those of many at once succeed');
+is($fleet->differences, '', 'the shards and the cards agree');
+ok($router->poll_query_until('postgres', "SELECT sum((q ->> 'n')::int) = 0 FROM smsr.fleet_query('SELECT count(*) AS n FROM smsr.astray') q"), 'no message is left on a wrong shard');
+cmp_ok(($fleet->shards)[0]->safe_psql('postgres', "SELECT count(*) FROM smsr.message WHERE outcome = 'for another shard'"), '>', 0, 'notifications that came to the first shard went to the others');
+
+# ---- a campaign over all shards ----
+
+is($router->safe_psql('postgres', "SELECT count(*) FROM smsr.create_campaign('look', 'audit_eis', 'SELECT eid FROM smsr.euicc', '{\"waves\": \"5, rest\"}')"), 4, 'a campaign is made on every shard');
+like(($router->psql('postgres', "SELECT * FROM smsr.create_campaign('none', 'audit_eis', 'SELECT eid FROM smsr.euicc WHERE false')"))[2], qr/the cohort is empty/, 'unless there is nobody for it at all');
+like(($router->psql('postgres', "SELECT * FROM smsr.create_campaign('twice', 'audit_eis', 'SELECT eid FROM smsr.euicc, generate_series(1, 2)')"))[2], qr/it was there before/, 'or its query is wrong');
+is(($fleet->shards)[1]->safe_psql('postgres', "SELECT smsr.start_campaign(id) FROM smsr.campaign WHERE name = 'look'"), 'running', 'it is begun on one');
+is($router->safe_psql('postgres', "SELECT count(*) FROM smsr.start_campaign('look') WHERE outcome = 'running'"), 3, 'and then by its name on the others');
+like((on('north', "SELECT * FROM smsr.pause_campaign('look')"))[2], qr/no shard has such a campaign of yours/, 'to a tenant the campaign of another is not there');
+ok($router->poll_query_until('postgres', "SELECT state = 'finished' FROM smsr.campaign WHERE name = 'look'"), 'it comes to its end everywhere');
+is($router->safe_psql('postgres', "SELECT shards, members, done, percent FROM smsr.campaign WHERE name = 'look'"), "4|$cards|$cards|100.0", 'and its progress is that of all');
+
+# ---- eUICCs move ----
+
+sub resume
+{
+	for (1 .. 50)
+	{
+		my ($rc, $n) = $router->psql('postgres', 'SELECT smsr_router.resume()');
+		return 1 if $rc == 0 && $n == 0;
+		sleep 0.1;
+	}
+	return 0;
+}
+
+sub keysets { return $router->safe_psql('postgres', "SELECT string_agg(q ->> 'k', ' ' ORDER BY q ->> 'k') FROM smsr.fleet_query('SELECT eid || '':'' || kvn || '':'' || counter AS k FROM smsr.keyset') q"); }
+sub stories { return $router->safe_psql('postgres', "SELECT sum((q ->> 'm')::int), sum((q ->> 'o')::int) FROM smsr.fleet_query('SELECT (SELECT count(*) FROM smsr.message WHERE eid IS NOT NULL) AS m, (SELECT count(*) FROM smsr.operation) AS o') q"); }
+
+my ($keysets, $stories) = (keysets(), stories());
+my @eids = $fleet->eids;
+my $to = 3;
+my @moving = grep { $fleet->shard_of($_) != $to } @eids;
+my $one = shift @moving;
+my $from = $fleet->shard_of($one);
+is($router->safe_psql('postgres', "SELECT * FROM smsr_router.move('{$one}', $to)"), "$one|", 'an eUICC is moved');
+is($fleet->shard_of($one), $to, 'the router knows it');
+is($fleet->misplaced, '', 'it is there and nowhere else');
+is($router->safe_psql('postgres', 'SELECT smsr_router.resume()'), 1, 'what is left is to be confirmed');
+is($router->safe_psql('postgres', 'SELECT smsr_router.resume()'), 0, 'and then nothing');
+is(keysets(), $keysets, 'key sets and counters went along');
+is(stories(), $stories, 'and the story');
+is($router->safe_psql('postgres', 'SELECT * FROM smsr.audit_verify()'), '', 'both audit trails are sound');
+is(join(' ', map { ($fleet->shards)[$_]->safe_psql('postgres', "SELECT function FROM smsr.audit_trail WHERE eid = '$one' ORDER BY number DESC LIMIT 1") } $from, $to),
+	'move_out move_in', 'the chain ends on the old shard and goes on on the new one');
+is($router->safe_psql('postgres', "SELECT * FROM smsr_router.move('{$one}', $to)"), "$one|it is there already", 'moved again it stays');
+like((($fleet->shards)[$from]->psql('postgres', "SELECT smsr.audit_eis('$one')"))[2], qr/moving between this shard and shard $to/, 'the old shard sends callers away');
+
+# what a call under way, and one that comes in the middle, make of it
+my $second = shift @moving;
+my $third = shift @moving;
+$fleet->end("gateway$_") for 0 .. 3;
+$router->safe_psql('postgres', "SELECT smsr.audit_eis('$second')");
+is($router->safe_psql('postgres', "SELECT * FROM smsr_router.move('{$second}', $to)"), "$second|an operation is under way", 'one that is in use stays');
+my @at = map { "smsr_router.place_of_shard($_)" } 0 .. 3;
+my $giver = $fleet->shard_of($third);
+$router->safe_psql('postgres', "CREATE TABLE package AS SELECT * FROM smsr_router.move_out($at[$giver], 'by hand', '{$third}', $to)");
+$id = $router->safe_psql('postgres', "SELECT smsr.audit_eis('$third', call_id => 'in the middle')");
+is($router->safe_psql('postgres', "SELECT stage FROM smsr.operation_of('$third') WHERE id = $id"), 'waiting', 'a call for one that moves waits');
+is($router->safe_psql('postgres', "SELECT because FROM smsr_router.move_gone($at[$giver], 'by hand', '{$third}',
+	ARRAY(SELECT digest FROM smsr_router.move_in($at[$to], 'by hand', ARRAY(SELECT package FROM package))))"), 'it has changed since it was packed', 'and it does not leave without the call');
+is($router->safe_psql('postgres', "SELECT because FROM smsr_router.move_open($at[$to], 'by hand', '{$third}', '{guessed}')"), 'the receipt is not the one that belongs to the package',
+	'nor is it opened before it has left');
+is($fleet->misplaced, '', 'so far it is where it was');
+# what its card says meanwhile is kept
+my $msisdn = $router->safe_psql('postgres', "SELECT msisdn FROM smsr.profile_of('$third') WHERE state = 'Enabled'");
+like(($fleet->shards)[$giver]->safe_psql('postgres', "SELECT smsr.receive_sms('$msisdn', '\\x027100')"), qr/^held/, 'a message of its card is held');
+ok(resume(), 'the move goes on');
+is($fleet->shard_of($third), $to, 'and comes to its end');
+is($router->safe_psql('postgres', "SELECT stage FROM smsr.operation_of('$third') WHERE id = $id"), 'sending', 'what waited begins');
+($fleet->shards)[$giver]->safe_psql('postgres', 'SELECT smsr.tick()');
+is(($fleet->shards)[$giver]->safe_psql('postgres', "SELECT shard FROM smsr.astray WHERE originator = '$msisdn'") || 'sent', 'sent', 'the message follows it')
+	if $router->poll_query_until('postgres', "SELECT count(*) = 1 FROM smsr.fleet_query('SELECT 1 FROM smsr.message WHERE address = ''$msisdn'' AND detail = ''sent to shard $to''')");
+$fleet->start_gateways;
+
+# ---- whatever dies, and whenever ----
+
+for ([1, 0], [2, 1], [3, 0], [3, 1], [4, 0], [5, 1])
+{
+	my ($steps, $victim) = @$_;
+	my $eid = shift @moving;
+	my $giver = $fleet->shard_of($eid);
+	my $move = "fault $steps $victim";
+	my $receipt;
+	$router->psql('postgres', "DROP TABLE IF EXISTS package; CREATE TABLE package AS SELECT * FROM smsr_router.move_out($at[$giver], '$move', '{$eid}', $to)") for 1 .. 2;
+	next if $router->safe_psql('postgres', 'SELECT package IS NULL FROM package') eq 't';
+	$router->safe_psql('postgres', "SELECT * FROM smsr_router.move_in($at[$to], '$move', ARRAY(SELECT package FROM package))") for 1 .. ($steps > 1 ? 2 : 0);
+	$receipt = $router->safe_psql('postgres', "SELECT receipt FROM smsr_router.move_gone($at[$giver], '$move', '{$eid}', ARRAY(SELECT sha256(convert_to(package::text, 'UTF8')) FROM package))") for 1 .. ($steps > 2 ? 2 : 0);
+	$router->safe_psql('postgres', "SELECT * FROM smsr_router.move_open($at[$to], '$move', '{$eid}', '{$receipt}')") for 1 .. ($steps > 3 ? 2 : 0);
+	my $node = ($fleet->shards)[$victim ? $to : $giver];
+	$node->stop('immediate');
+	$router->psql('postgres', 'SELECT smsr_router.resume()') if $steps == 5;
+	$node->start;
+	ok(resume(), "after step $steps the " . ($victim ? 'new' : 'old') . ' shard dies: the move comes to an end');
+	is($fleet->shard_of($eid), $to, 'and the eUICC is on the new shard');
+}
+# at any moment: the router's call is cut off
+my $cut = 0;
+my @rest = @moving[0 .. 7];
+for my $ms (3, 6, 10, 15, 22, 30, 45, 70)
+{
+	my $eid = shift @rest // last;
+	my ($rc) = $router->psql('postgres', "SET statement_timeout = $ms; SELECT smsr_router.move('{$eid}', $to)");
+	$cut++ if $rc != 0;
+	ok(resume(), "cut off after $ms ms: nothing is left half done");
+}
+cmp_ok($cut, '>', 0, "$cut moves were cut off");
+is($fleet->misplaced, '', 'each eUICC is on its one shard');
+ok($fleet->wait_until_done(60), 'all calls come to an end');
+is($fleet->differences, '', 'the shards and the cards agree');
+is($router->safe_psql('postgres', 'SELECT * FROM smsr.audit_verify()'), '', 'all audit trails are sound');
+
+# ---- a shard is emptied ----
+
+my $parts = $router->safe_psql('postgres', 'SELECT array_agg(number) FROM smsr_router.partition WHERE shard = 0');
+$router->safe_psql('postgres', "SELECT * FROM smsr_router.move_partitions('$parts', 1, most => 5)");
+is($router->safe_psql('postgres', "SELECT smsr_router.assign('$parts', 1)") > 0, 1, 'partitions are assigned while some of their eUICCs are elsewhere');
+is($fleet->misplaced, '', 'these are found where they are');
+for (1 .. 20)
+{
+	last if $router->safe_psql('postgres', "SELECT last IS NULL FROM smsr_router.move_partitions('$parts', 1)") eq 't';
+	resume();
+}
+is(($fleet->shards)[0]->safe_psql('postgres', 'SELECT count(*) FROM smsr.euicc'), 0, 'then the shard is empty');
+is($fleet->misplaced, '', 'each eUICC is on its one shard');
+is($router->safe_psql('postgres', <<'SQL'), $cards - 1, 'they are called where they are now, all but the one that South Mobile has disabled');
+SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids FROM smsr.profile WHERE state = 'Enabled' AND NOT fallback_attribute) AS c, smsr.request('disable_profile', eids, iccids)
+SQL
+ok($fleet->wait_until_done(60), 'all calls come to an end');
+is($router->safe_psql('postgres', "SELECT string_agg(DISTINCT status, ',') FROM smsr.operation WHERE function = 'disable_profile' AND requested_at > now() - interval '1 minute'"), 'EXECUTED_SUCCESS', 'with success');
+is($fleet->differences, '', 'the shards and the cards agree');
+is($fleet->counters_used_twice, '', 'no counter was used twice');
+is($router->safe_psql('postgres', 'SELECT * FROM smsr.audit_verify()'), '', 'all audit trails are sound');
 
 $fleet->stop;
 done_testing();

@@ -8,6 +8,11 @@ use warnings;
 use File::Temp ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SmsrStack;
+use Time::HiRes qw(sleep time);
+
+# fleet, programs, files: as there, with the router for the database
+our @ISA = ('SmsrStack');
 
 our $EUM = '1.3.6.1.4.1.99999.1';
 
@@ -17,7 +22,10 @@ sub new
 {
 	my ($class, %option) = @_;
 	my $self = bless {
+		name => 'shards',
 		cards => $option{cards},
+		fleet_options => [],
+		seed => 1,
 		dir => File::Temp::tempdir('smsr-shards.XXXXXX', TMPDIR => 1, CLEANUP => 1),
 	}, $class;
 	$self->write_file('kek', join('', map { chr(int(rand(256))) } 1 .. 32));
@@ -30,6 +38,7 @@ sub new
 		$node->init;
 		$node->append_conf('postgresql.conf', <<"CONF");
 smsr.shard = $n
+smsr.forward_unknown = on
 smsr.kek_file = '$self->{dir}/kek'
 smsr.retry_initial = '1s'
 smsr.retry_max = '4s'
@@ -55,7 +64,7 @@ SELECT smsr.import_transport_key_file('$EUM', 'aes-kw', '$self->{dir}/transport.
 INSERT INTO smsr.party (oid, kind, name) VALUES ('$EUM', 'EUM', 'Example Cards');
 SQL
 
-	my $router = $self->{router} = PostgreSQL::Test::Cluster->new('router');
+	my $router = $self->{router} = $self->{node} = PostgreSQL::Test::Cluster->new('router');
 	$router->init;
 	$router->start;
 	my $where = join ', ', map { "'host=" . $_->host . ' port=' . $_->port . " dbname=postgres'" } $self->shards;
@@ -80,17 +89,6 @@ sub shards { return @{ $_[0]->{shards} }; }
 sub eids { return @{ $_[0]->{eids} }; }
 sub document { my ($self, $n) = @_; return $self->{documents}[$n]; }
 
-sub write_file
-{
-	my ($self, $name, $content) = @_;
-	my $mask = umask 0077;
-	open my $file, '>:raw', "$self->{dir}/$name" or die "$self->{dir}/$name: $!";
-	print $file $content;
-	close $file or die "$name: $!";
-	umask $mask;
-	return;
-}
-
 sub register
 {
 	my ($self) = @_;
@@ -112,10 +110,7 @@ SQL
 sub shard_of
 {
 	my ($self, $eid) = @_;
-	return $self->{router}->safe_psql('postgres', <<"SQL");
-SELECT coalesce((SELECT x.shard FROM smsr_router.exception x WHERE x.eid = '$eid'),
-	(SELECT p.shard FROM smsr_router.partition p WHERE p.number = smsr.eid_hash('$eid') & 255))
-SQL
+	return $self->{router}->safe_psql('postgres', "SELECT smsr_router.shard_of('$eid')");
 }
 
 # eUICCs that are on no shard, on two, or where the router does not look, a line each.
@@ -129,10 +124,59 @@ sub misplaced
 		push @{ $on{$_} }, $n for split /\n/, $shard->safe_psql('postgres', 'SELECT eid FROM smsr.euicc');
 		$n++;
 	}
-	return join "\n", map { "$_ is on shards @{ $on{$_} // [] }" }
-		grep { "@{ $on{$_} // [] }" ne $self->shard_of($_) } $self->eids;
+	my %map = split /[|\n]/, $self->{router}->safe_psql('postgres',
+		"SELECT e, smsr_router.shard_of(e) FROM unnest('{@{[join ',', $self->eids]}}'::smsr.eid[]) e");
+	return join "\n", map { "$_ is on shards @{ $on{$_} // [] }" } grep { "@{ $on{$_} // [] }" ne $map{$_} } $self->eids;
 }
 
-sub stop { my ($self) = @_; $_->stop('fast') for $self->router, $self->shards; return; }
+# One for each shard, with a number of its own; cards send their notifications to the
+# first one's, whatever shard they are on.
+sub start_gateways
+{
+	my ($self) = @_;
+	my $n = 0;
+	for my $node ($self->shards)
+	{
+		$self->write_file("gateway$n.conf", <<"CONF");
+[gateway]
+database = host=@{[$node->host]} port=@{[$node->port]} dbname=postgres user=test_gateway
+poll_interval = 100ms
+tick_interval = 200ms
+lease = 3s
+database_reconnect_min = 100ms
+database_reconnect_max = 500ms
+
+[bind smsc]
+host = 127.0.0.1
+port = $self->{port}
+system_id = smsc
+password = secret
+source = 49170000000$n
+reconnect_min = 100ms
+throttle_min = 100ms
+CONF
+		$self->spawn("gateway$n", "$root/build/smsr-gateway", '--config', "$self->{dir}/gateway$n.conf");
+		$n++;
+	}
+	return;
+}
+
+# What a timer does on the router.
+sub start_forwarder
+{
+	my ($self) = @_;
+	$self->write_file('forward.sql', "SELECT smsr_router.forward() \\watch 0.1\n");
+	# a shard that is away ends it
+	$self->spawn('forwarder', 'sh', '-c', "while :; do psql -Xq -h '@{[$self->router->host]}' -p @{[$self->router->port]} -d postgres -f '$self->{dir}/forward.sql'; sleep 0.2; done");
+	return;
+}
+
+sub stop
+{
+	my ($self) = @_;
+	$self->end($_) for keys %{ $self->{pid} // {} };
+	$_->stop('fast') for $self->router, $self->shards;
+	return;
+}
 
 1;
