@@ -82,7 +82,7 @@ CREATE FUNCTION smsr.move_rules(OUT table_name name, OUT rule text) RETURNS SETO
 			-- made again from what is copied
 			('follows', '{audit_head}'),
 			-- while there is one nothing moves
-			('holds', '{outbound,handover}'),
+			('holds', '{outbound,handover,establishment}'),
 			-- told to parties from where it happened
 			('stays', '{notice,campaign_end,campaign_member,campaign_running,eid_range,move,moved_number,eis_reject,key_inbox,key_reject,inbound_held}')) AS r (rule, tables),
 			unnest(r.tables::text[]) t;

@@ -46,6 +46,7 @@ CREATE FUNCTION smsr.move_obstacle(p_eid smsr.eid) RETURNS text
 		RETURN CASE
 			WHEN NOT EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = p_eid) THEN 'the EID is not registered here'
 			WHEN EXISTS (SELECT FROM smsr.handover h WHERE h.eid = p_eid) THEN 'a change of SM-SR is under way'
+			WHEN EXISTS (SELECT FROM smsr.establishment h WHERE h.eid = p_eid) THEN 'keys are being agreed on with the card'
 			WHEN EXISTS (SELECT FROM smsr.operation o WHERE o.eid = p_eid AND o.status IS NULL AND o.stage = 'held') THEN 'a call waits for a second person'
 			WHEN EXISTS (SELECT FROM smsr.operation o WHERE o.eid = p_eid AND o.status IS NULL AND o.stage <> 'waiting') THEN 'an operation is under way'
 			WHEN EXISTS (SELECT FROM smsr.outbound o WHERE o.eid = p_eid) THEN 'a packet is under way'
