@@ -9,7 +9,7 @@ CREATE TABLE smsr.lane (
 	priority smallint NOT NULL CHECK (priority BETWEEN 0 AND 3),
 	campaign_id bigint,
 	time_zone text,
-	windows text,
+	windows text CHECK (smsr.valid_windows(windows)),
 	open boolean NOT NULL DEFAULT true,
 	CHECK ((time_zone IS NULL) = (windows IS NULL))
 ) WITH (fillfactor = 70);
@@ -60,3 +60,67 @@ CREATE TABLE smsr.campaign_end (
 	PRIMARY KEY (campaign_id, operation_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE smsr.campaign_end IS 'Ends of operations of campaigns that their campaign has not taken note of yet; smsr.tick() empties it';
+
+-- ---- how fast, and in which proportion ----
+
+CREATE TABLE smsr.gateway_limit (
+	gateway text PRIMARY KEY CHECK (gateway <> ''),
+	per_second int NOT NULL CHECK (per_second > 0),
+	set_at timestamptz NOT NULL DEFAULT now(),
+	set_by name
+);
+COMMENT ON TABLE smsr.gateway_limit IS 'Binds that may take only so many short messages in a second; of others there is no limit';
+COMMENT ON COLUMN smsr.gateway_limit.per_second IS 'Most short messages in any second, whoever claims under this name';
+
+CREATE TABLE smsr.tenant_share (
+	tenant text PRIMARY KEY,
+	weight int NOT NULL DEFAULT 1 CHECK (weight BETWEEN 1 AND 1000),
+	per_second int CHECK (per_second > 0),
+	set_at timestamptz NOT NULL DEFAULT now(),
+	set_by name
+);
+COMMENT ON TABLE smsr.tenant_share IS 'Tenants that have another share than one, or may take only so many short messages in a second';
+COMMENT ON COLUMN smsr.tenant_share.weight IS 'Its part within each priority, as a multiple of that of a tenant that is not here';
+COMMENT ON COLUMN smsr.tenant_share.per_second IS 'Most short messages in any second from its lanes, over all binds; NULL: no limit';
+
+-- A row is held for as long as a claim takes, by gateways alone.  What a bind
+-- without a limit has had is kept, too: else who comes first at each claim of one
+-- message would always be the same.
+CREATE TABLE smsr.gateway_pace (
+	gateway text PRIMARY KEY,
+	pace bytea,
+	share bytea
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE smsr.gateway_pace IS 'What binds have been given of late, a row each';
+COMMENT ON COLUMN smsr.gateway_pace.pace IS 'State of smsr.pace(): the last second''s messages';
+COMMENT ON COLUMN smsr.gateway_pace.share IS 'State of smsr.share(): who is ahead of whom';
+
+CREATE TABLE smsr.tenant_pace (
+	tenant text PRIMARY KEY REFERENCES smsr.tenant_share ON DELETE CASCADE,
+	pace bytea,
+	share bytea
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE smsr.tenant_pace IS 'What tenants with a limit have been given of late, by all binds; a row each';
+COMMENT ON COLUMN smsr.tenant_pace.share IS 'State of smsr.share() between the tenant''s own lanes';
+
+-- Each connection counts in a row of its own: nobody waits for another.
+CREATE TABLE smsr.bind_count (
+	slot timestamptz NOT NULL,
+	gateway text NOT NULL,
+	connection int NOT NULL,
+	messages int NOT NULL,
+	PRIMARY KEY (slot, gateway, connection)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE smsr.bind_count IS 'Short messages that SMSCs have accepted, by bind and ten seconds; of the last hour';
+COMMENT ON COLUMN smsr.bind_count.slot IS 'When its ten seconds began';
+COMMENT ON COLUMN smsr.bind_count.connection IS 'Process of the server that counted';
+
+CREATE FUNCTION smsr.local_time(at timestamptz, time_zone text) RETURNS timestamp
+	AS 'MODULE_PATHNAME', 'smsr_local_time'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.local_time(timestamptz, text) IS 'What AT TIME ZONE says, but NULL for a time zone that this server does not know: one lane''s must not stop the others';
+
+CREATE FUNCTION smsr.lane_open(open boolean, windows text, time_zone text, at timestamptz) RETURNS boolean
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN open AND (windows IS NULL OR coalesce(smsr.window_open(windows, smsr.local_time(at, time_zone)), false));
+COMMENT ON FUNCTION smsr.lane_open(boolean, text, text, timestamptz) IS 'Whether messages may leave a lane of these properties at a time: it is open, and so is one of its windows. Inlined';

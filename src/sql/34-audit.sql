@@ -160,6 +160,8 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'reject' THEN '\xff1c'::bytea
 				WHEN 'set_approval_rule' THEN '\xff1d'::bytea
 				WHEN 'remove_approval_rule' THEN '\xff1e'::bytea
+				WHEN 'set_gateway_limit' THEN '\xff1f'::bytea
+				WHEN 'set_tenant_share' THEN '\xff23'::bytea
 				-- of the SM-SR alone, about card keys
 				WHEN 'rotate_keys' THEN '\xff30'::bytea
 				WHEN 'keyset_state' THEN '\xff31'::bytea

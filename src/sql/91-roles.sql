@@ -119,7 +119,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
-				set_approval_rule,remove_approval_rule,maintain,take_checkpoint}'),
+				set_approval_rule,remove_approval_rule,set_gateway_limit,set_tenant_share,maintain,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys,establish_psk}'),
 			-- a campaign of rotations; whatever else it asks for, a key officer acts for nobody
 			('{smsr_key_officer}', '{request}'),
@@ -131,6 +131,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_auditor,smsr_key_officer}', '{check_key_values,key_evidence}'),
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status,sealed_under,psk_identity}'),
 			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
+				window_open,window_opens,local_time,
 				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
 		) AS g (roles, functions), unnest(g.roles) AS l (r), unnest(g.functions) AS f;
 	END $$;

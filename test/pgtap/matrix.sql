@@ -155,6 +155,8 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('unpin_eid_range', 'administrator', NULL, 'smsr.unpin_eid_range($1, $1, $3)'),
 	('set_approval_rule', 'administrator', NULL, 'smsr.set_approval_rule(''enable_profile'', ''smsr_auditor'')'),
 	('remove_approval_rule', 'administrator', NULL, 'smsr.remove_approval_rule(''enable_profile'', ''smsr_auditor'')'),
+	('set_gateway_limit', 'administrator', NULL, 'smsr.set_gateway_limit(''gateway'', 10)'),
+	('set_tenant_share', 'administrator', NULL, 'smsr.set_tenant_share($3, 2)'),
 	('advance_counters', 'administrator key_officer', NULL, 'smsr.advance_counters()'),
 	('create_storage_key', 'key_officer', NULL, 'smsr.create_storage_key()'),
 	('rewrap_storage_keys', 'key_officer', NULL, 'smsr.rewrap_storage_keys()'),
