@@ -154,6 +154,7 @@ SELECT smsr.set_tenant_share(card.tenant(5), 0);
 SELECT smsr.set_tenant_share(card.tenant(5), 1001);
 SELECT smsr.set_tenant_share(card.tenant(5), 1, 2);
 SELECT smsr.set_gateway_limit('gateway', 10);
+TRUNCATE smsr.bind_count;
 SELECT gateway, limit_per_second, last_minute FROM smsr.bind_rate;
 -- claims in a row for a second and more; no second has more than ten, those of the time
 -- between two looks at the clock included
