@@ -11,7 +11,7 @@ COMMENT ON FUNCTION smsr.next_id() IS 'An id that no other shard gives: a local 
 CREATE FUNCTION smsr.try_lock(number int) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'smsr_try_lock'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION smsr.try_lock(int) IS 'Take a lock until the end of the transaction, or false: 1 smsr.tick(). Not an advisory lock, which anybody who can connect could hold';
+COMMENT ON FUNCTION smsr.try_lock(int) IS 'Take a lock until the end of the transaction, or false: 1 smsr.tick(), 2 a bind''s first row in smsr.gateway_pace. Not an advisory lock, which anybody who can connect could hold';
 
 CREATE FUNCTION smsr.pol2_ok(rules text[]) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'smsr_pol2_ok'

@@ -195,7 +195,8 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 			IF NOT kept THEN
 				SELECT * INTO bind FROM smsr.gateway_pace g WHERE g.gateway = p_gateway FOR UPDATE SKIP LOCKED;
 				kept := FOUND;
-				IF NOT kept THEN
+				IF NOT kept AND smsr.try_lock(2) THEN
+					-- nobody else is at it, so it is not waited for
 					INSERT INTO smsr.gateway_pace (gateway) VALUES (p_gateway) ON CONFLICT (gateway) DO NOTHING;
 					kept := FOUND;
 				END IF;
