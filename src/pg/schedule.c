@@ -429,7 +429,7 @@ share_failed(const SmsrError *error)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lane_ids must name %s", error->expected),
 				 errdetail("It is element %zu.", error->offset + 1)));
-	for (int i = 0; i < lengthof(of_lanes); i++)
+	for (int i = 0; i < (int) lengthof(of_lanes); i++)
 	{
 		if (strcmp(error->field, of_lanes[i]) == 0)
 			bad_element(error);
