@@ -118,6 +118,10 @@ SELECT role, eum_id, subject, serial, length(key_id) AS key_id, curve, comment, 
 -- ---- what is verified, and what is refused ----
 
 SELECT name, verdict(content) FROM document ORDER BY name COLLATE "C";
+-- how a certificate names its EUM is not established: the signature counts in any case
+SET smsr.ecasd_issuer = 'any';
+SELECT name, verdict(content) FROM document WHERE name IN ('ECASD names another EUM', 'ECASD by another key', 'ECASD by another CaId', 'ECASD names another key') ORDER BY name COLLATE "C";
+RESET smsr.ecasd_issuer;
 -- the same again from what the backend remembers
 SELECT name, verdict(content) FROM document, generate_series(1, 2) WHERE name IN ('signed', 'another EUM', 'expired EUM') ORDER BY name COLLATE "C";
 

@@ -173,6 +173,10 @@ check_authority(X509 *x, const char *field, time_t at, SmsrError *error)
 	if ((flags & EXFLAG_CRITICAL) != 0)
 		return smsr_fail(error, SMSR_UNSUPPORTED, field, 0, "no critical extension that nobody knows");
 	/* version 3 with basicConstraints, not one of the older forms */
+	/*
+	 * Certificate policies: which one SGP.02 wants of whom is not established,
+	 * so none is asked for.  This is the one place where it would be.
+	 */
 	if (X509_check_ca(x) != 1 || (X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0)
 		return smsr_fail(error, SMSR_BAD_VALUE, field, 0, "a CA that may sign certificates");
 	if (X509_cmp_time(X509_get0_notBefore(x), &at) != -1)

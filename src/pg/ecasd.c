@@ -10,6 +10,7 @@
 
 #include "core/certificate.h"
 #include "pg/eum_signature.h"
+#include "pg/guc.h"
 #include "utils/timestamp.h"
 
 #define MAX_CERTIFICATE	1024	/* octets; they have about 200 */
@@ -32,7 +33,8 @@ refuse_error(EisReader *r, xmlNodePtr node, const SmsrError *error)
  * How tag 42 names an EUM is open: no source has a certificate whose EUM's
  * object identifier is known.  Taken for it are the octets of that identifier,
  * with or without tag and length.  It is the signature that binds the
- * certificate to the EUM; this finds mistakes.
+ * certificate to the EUM; this finds mistakes, and smsr.ecasd_issuer says
+ * whether it is asked for.
  */
 static bool
 names_eum(SmsrBytes issuer, const char *eum_id)
@@ -93,7 +95,7 @@ verify_certificate(EisReader *r, xmlNodePtr node, const EumCertificate *eum, int
 	if (!certificate_check_ecasd(&certificate, r->eid, at, &error) ||
 		!certificate_check_authority(&certificate, smsr_bytes(eum->key.identifier, eum->key.identifier_len), &error))
 		return refuse_error(r, value, &error);
-	if (!names_eum(certificate.issuer, r->eum_id))
+	if (smsr_ecasd_issuer == SMSR_ECASD_ISSUER_EUM_ID && !names_eum(certificate.issuer, r->eum_id))
 		return refuse(r, value, "certificate's issuer is not this EUM");
 	if (!check_ca_id(r, node, certificate.issuer))
 		return false;

@@ -21,6 +21,12 @@ typedef enum SmsrEumSignature
 	SMSR_EUM_SIGNATURE_UNCHECKED
 } SmsrEumSignature;
 
+typedef enum SmsrEcasdIssuer
+{
+	SMSR_ECASD_ISSUER_EUM_ID,
+	SMSR_ECASD_ISSUER_ANY
+} SmsrEcasdIssuer;
+
 typedef enum SmsrEisWithoutKeys
 {
 	SMSR_EIS_WITHOUT_KEYS_REFUSE,
@@ -49,6 +55,7 @@ extern uint8 smsr_spi2;
 extern int	smsr_delete_enabled;	/* SmsrDeleteEnabled */
 extern int	smsr_eum_signature; /* SmsrEumSignature */
 extern int	smsr_eis_without_keys;	/* SmsrEisWithoutKeys */
+extern int	smsr_ecasd_issuer;	/* SmsrEcasdIssuer */
 extern bool smsr_core_files;
 
 #endif							/* SMSR_GUC_H */

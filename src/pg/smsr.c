@@ -147,6 +147,19 @@ static const struct config_enum_entry eum_signature_options[] = {
 };
 
 /*
+ * smsr.ecasd_issuer: whether tag 42 of an ECASD's certificate must be the EUM's
+ * object identifier.  How certificates in the field name an EUM is not
+ * established; the signature must be the EUM's in any case.
+ */
+int			smsr_ecasd_issuer = SMSR_ECASD_ISSUER_EUM_ID;
+
+static const struct config_enum_entry ecasd_issuer_options[] = {
+	{"eum_id", SMSR_ECASD_ISSUER_EUM_ID, false},
+	{"any", SMSR_ECASD_ISSUER_ANY, false},
+	{NULL, 0, false}
+};
+
+/*
  * smsr.eis_without_keys: whether an eUICC may be registered of which no key set
  * for a secure channel has keys yet, because they come by smsr.import_keys().
  * Annex E allows key sets without keys; until they are there nothing can be
@@ -356,6 +369,12 @@ _PG_init(void)
 							 "Signed means: to a trusted CI, the ECASD's certificate included.",
 							 &smsr_eum_signature, SMSR_EUM_SIGNATURE_REQUIRE,
 							 eum_signature_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("smsr.ecasd_issuer",
+							 "How the certificate of an ECASD must name its issuer.",
+							 "By the EUM's object identifier, or in any way; the signature must be the EUM's.",
+							 &smsr_ecasd_issuer, SMSR_ECASD_ISSUER_EUM_ID,
+							 ecasd_issuer_options,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("smsr.eis_without_keys",
 							 "Whether an eUICC may be registered before its keys are there.",
