@@ -12,6 +12,7 @@
  *		bare_scp80 plain|sealed COUNT
  */
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,15 +109,46 @@ build(EVP_CIPHER_CTX *cbc, const uint8_t *kic, const uint8_t *kid, uint64_t cntr
 	check(EVP_CipherUpdate(cbc, packet + CLEAR_LEN, &len, packet + CLEAR_LEN, PACKET_LEN - CLEAR_LEN), "CBC");
 }
 
+/* A blob's keys, its tag checked: GCM under the key that the context has. */
+static void
+unseal(EVP_CIPHER_CTX *open, const uint8_t *aad, uint8_t *row, uint8_t *keys)
+{
+	int			len;
+
+	check(EVP_DecryptInit_ex2(open, NULL, NULL, row + 5, NULL), "open");
+	check(EVP_DecryptUpdate(open, NULL, &len, aad, AAD_LEN), "open");
+	check(EVP_DecryptUpdate(open, keys, &len, row + 17, KEYS_LEN), "open");
+	check(EVP_CIPHER_CTX_ctrl(open, EVP_CTRL_AEAD_SET_TAG, 16, row + 17 + KEYS_LEN), "open");
+	check(EVP_DecryptFinal_ex(open, keys + KEYS_LEN, &len), "open");
+}
+
+/* The same keys under another nonce, and opened once more, as a rotation does. */
+static void
+seal_again(EVP_CIPHER_CTX *seal, EVP_CIPHER_CTX *open, const uint8_t *aad, uint8_t *row, uint8_t *keys)
+{
+	int			len;
+
+	check(RAND_bytes(row + 5, 12), "nonce");
+	check(EVP_EncryptInit_ex2(seal, NULL, NULL, row + 5, NULL), "seal");
+	check(EVP_EncryptUpdate(seal, NULL, &len, aad, AAD_LEN), "seal");
+	check(EVP_EncryptUpdate(seal, row + 17, &len, keys, KEYS_LEN), "seal");
+	check(EVP_EncryptFinal_ex(seal, row + 17 + KEYS_LEN, &len), "seal");
+	check(EVP_CIPHER_CTX_ctrl(seal, EVP_CTRL_AEAD_GET_TAG, 16, row + 17 + KEYS_LEN), "seal");
+	unseal(open, aad, row, keys);
+}
+
 int
 main(int argc, char **argv)
 {
-	int			sealed = argc == 3 && strcmp(argv[1], "sealed") == 0;
+	int			unsealing = argc == 3 && strcmp(argv[1], "unseal") == 0;
+	int			sealing = argc == 3 && strcmp(argv[1], "reseal") == 0;
+	int			sealed = unsealing || sealing || (argc == 3 && strcmp(argv[1], "sealed") == 0);
 	uint32_t	count = argc == 3 ? (uint32_t) atol(argv[2]) : 0;
 	EVP_CIPHER *aes = EVP_CIPHER_fetch(NULL, "AES-128-CBC", NULL);
 	EVP_CIPHER *gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	EVP_CIPHER_CTX *cbc = EVP_CIPHER_CTX_new();
 	EVP_CIPHER_CTX *open = EVP_CIPHER_CTX_new();
+	EVP_CIPHER_CTX *seal = EVP_CIPHER_CTX_new();
 	uint8_t		storage_key[32] = {7};
 	uint8_t		aad[AAD_LEN] = "SMSRK1";
 	uint8_t		data[DATA_LEN];
@@ -128,11 +160,12 @@ main(int argc, char **argv)
 
 	if (count == 0 || (!sealed && strcmp(argv[1], "plain") != 0))
 	{
-		fputs("usage: bare_scp80 plain|sealed COUNT\n", stderr);
+		fputs("usage: bare_scp80 plain|sealed|unseal|reseal COUNT\n", stderr);
 		return 2;
 	}
 	memset(data, 0x5A, sizeof(data));
-	check(aes != NULL && gcm != NULL && cbc != NULL && open != NULL, "fetch");
+	check(aes != NULL && gcm != NULL && cbc != NULL && open != NULL && seal != NULL, "fetch");
+	memset(packet, 0, sizeof(packet));
 	check(EVP_CipherInit_ex2(cbc, aes, zero, zero, 1, NULL), "CBC");
 	check(EVP_CIPHER_CTX_set_padding(cbc, 0), "CBC");
 
@@ -163,7 +196,10 @@ main(int argc, char **argv)
 		check(EVP_CIPHER_CTX_ctrl(open, EVP_CTRL_AEAD_GET_TAG, 16, row + 17 + KEYS_LEN), "seal");
 	}
 	if (sealed)
+	{
 		check(EVP_DecryptInit_ex2(open, gcm, storage_key, NULL, NULL), "open");
+		check(EVP_EncryptInit_ex2(seal, gcm, storage_key, NULL, NULL), "seal");
+	}
 
 	started = now();
 	for (uint32_t n = 0; n < count; n++)
@@ -175,12 +211,11 @@ main(int argc, char **argv)
 			build(cbc, row, row + 16, n, data, packet);
 		else
 		{
-			check(EVP_DecryptInit_ex2(open, NULL, NULL, row + 5, NULL), "open");
-			check(EVP_DecryptUpdate(open, NULL, &len, aad, sizeof(aad)), "open");
-			check(EVP_DecryptUpdate(open, keys, &len, row + 17, KEYS_LEN), "open");
-			check(EVP_CIPHER_CTX_ctrl(open, EVP_CTRL_AEAD_SET_TAG, 16, row + 17 + KEYS_LEN), "open");
-			check(EVP_DecryptFinal_ex(open, keys + KEYS_LEN, &len), "open");
-			build(cbc, keys + 1, keys + 18, n, data, packet);
+			unseal(open, aad, row, keys);
+			if (sealing)
+				seal_again(seal, open, aad, row, keys);
+			else if (!unsealing)
+				build(cbc, keys + 1, keys + 18, n, data, packet);
 		}
 	}
 	/* packets a second, and the last packet */
@@ -192,6 +227,7 @@ main(int argc, char **argv)
 	free(rows);
 	EVP_CIPHER_CTX_free(cbc);
 	EVP_CIPHER_CTX_free(open);
+	EVP_CIPHER_CTX_free(seal);
 	EVP_CIPHER_free(aes);
 	EVP_CIPHER_free(gcm);
 	return 0;

@@ -154,6 +154,19 @@ bench_rotation() {
 	registered
 	local n plain t i
 	n=$(query "SELECT count(*) FROM smsr.keyset")
+	heading "Key sets unsealed, and sealed again with the check that they open, one core"
+	gcc -O2 -std=c11 -D_GNU_SOURCE -Wall -o "$work/bare_scp80" bench/bare_scp80.c -lcrypto
+	best_of unseal 500000
+	t=$(seconds "SELECT count(*) FILTER (WHERE smsr.sealed_keyset_opens(eid, sd_aid, kvn, key_type, sealed)) FROM smsr.keyset, generate_series(1, 5)" 3)
+	figure "libcrypto alone, unsealing (GCM)" "$bare" "key sets/s"
+	figure "smsr.sealed_keyset_opens()" "$(awk -v n="$n" -v s="$t" 'BEGIN { print 5 * n / s }')" "key sets/s"
+	printf '    %-58s %12s\n' "SQL to C" "$(awk -v n="$n" -v s="$t" -v b="$bare" 'BEGIN { printf "%.2f", 5 * n / s / b }')"
+	best_of reseal 200000
+	t=$(seconds "SELECT count(smsr.reseal_keyset(eid, sd_aid, kvn, key_type, sealed)) FROM smsr.keyset, generate_series(1, 5)" 3)
+	figure "libcrypto alone, unsealing, sealing, unsealing" "$bare" "key sets/s"
+	figure "smsr.reseal_keyset()" "$(awk -v n="$n" -v s="$t" 'BEGIN { print 5 * n / s }')" "key sets/s"
+	printf '    %-58s %12s\n' "SQL to C" "$(awk -v n="$n" -v s="$t" -v b="$bare" 'BEGIN { printf "%.2f", 5 * n / s / b }')"
+
 	heading "A new storage key for $(group "$n") key sets, and a new KEK, fsync on"
 	query "SET client_min_messages = warning; DROP TABLE IF EXISTS plain; CREATE TABLE plain (LIKE smsr.keyset INCLUDING ALL);
 		INSERT INTO plain SELECT * FROM smsr.keyset; CHECKPOINT"
