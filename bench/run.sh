@@ -191,7 +191,8 @@ bench_rotation() {
 # ---- campaign ----
 
 clear_operations() {
-	query "TRUNCATE smsr.operation, smsr.outbound, smsr.message, smsr.notice" 
+	query "TRUNCATE smsr.operation, smsr.outbound, smsr.message, smsr.notice, smsr.campaign, smsr.campaign_member, smsr.campaign_wave,
+		smsr.campaign_stretch, smsr.campaign_running, smsr.campaign_pace; DELETE FROM smsr.lane WHERE campaign_id IS NOT NULL"
 }
 
 bench_campaign() {
@@ -215,7 +216,37 @@ bench_campaign() {
 	figure "smsr.claim_sms(): keys unsealed, packets sealed and kept" "$(awk -v n="$n" -v s="$claimed" 'BEGIN { print n / s }')" "messages/s"
 	figure "INSERT ... SELECT of the rows and octets that it writes" "$(awk -v n="$n" -v s="$plain" 'BEGIN { print n / s }')" "messages/s"
 	verdict "$(divide "$claimed" "$plain")" "<=" 3 "times as long"
+	bench_planned
 	clear_operations
+}
+
+# What smsr.tick() does in as many transactions as it takes.
+bench_planned() {
+	local n planned released plain_plan plain_queue i
+	heading "A campaign by query: frozen, then released in pieces, fsync on"
+	clear_operations
+	query "CHECKPOINT"
+	planned=$(seconds "SELECT smsr.create_campaign('bench', 'enable_profile', 'SELECT eid, iccid FROM smsr.profile WHERE state = ''Disabled''',
+		'{\"backlog\": \"all\"}')")
+	n=$(query "SELECT count(*) FROM smsr.campaign_member")
+	plain_plan=$(plain_insert campaign_member)
+	query "SELECT smsr.start_campaign(id) FROM smsr.campaign; CHECKPOINT" >/dev/null
+	released=$({
+		printf '%s\n' '\timing on'
+		for ((i = 0; i < n; i += 2000)); do echo "SELECT smsr.campaign_tick();"; done
+	} | psql -XAtq -v ON_ERROR_STOP=1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | awk '{ s += $1 } END { print s / 1000 }')
+	if (($(query "SELECT count(*) FROM smsr.outbound") != n)); then
+		echo "Not all members are queued" >&2
+		return 1
+	fi
+	plain_queue=$(awk -v a="$(plain_insert operation)" -v b="$(plain_insert outbound)" -v c="$(plain_insert campaign_running)" 'BEGIN { print a + b + c }')
+	figure "smsr.create_campaign(): read, checked, frozen" "$(awk -v n="$n" -v s="$planned" 'BEGIN { print n / s }')" "members/s"
+	figure "INSERT ... SELECT of the same members" "$(awk -v n="$n" -v s="$plain_plan" 'BEGIN { print n / s }')" "members/s"
+	verdict "$(divide "$planned" "$plain_plan")" "<=" 2 "times as long"
+	figure "released, 2000 a transaction: judged, operations and packets" "$(awk -v n="$n" -v s="$released" 'BEGIN { print n / s }')" "members/s"
+	figure "INSERT ... SELECT of the same rows" "$(awk -v n="$n" -v s="$plain_queue" 'BEGIN { print n / s }')" "members/s"
+	verdict "$(divide "$(awk -v a="$planned" -v b="$released" 'BEGIN { print a + b }')" "$(awk -v a="$plain_plan" -v b="$plain_queue" 'BEGIN { print a + b }')")" \
+		"<=" 2 "times as long, planning and queueing"
 }
 
 # ---- claim ----

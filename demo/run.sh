@@ -1,9 +1,11 @@
 #!/bin/bash
 # make demo: a server of its own, 1,000 simulated cards, the gateway between
-# them, and every function that changes a card, chosen by SQL queries.
+# them, and every function that changes a card, chosen by SQL queries.  The
+# campaign's course is drawn at the end.
 #
 #   make demo              1,000 cards
 #   make demo CARDS=5000
+#   make demo PLOT=doc/campaign.svg      where the drawing goes
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -20,11 +22,12 @@ else
 	bold='' dim='' green='' plain=''
 	width=130
 fi
+PLOT=$(realpath -m "${PLOT:-log/demo/campaign.svg}")
 
 say() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 note() { printf '%s%s%s\n' "$dim" "$1" "$plain"; }
 
-scripts/install-deps.sh build
+scripts/install-deps.sh demo
 smsr_name='demo'
 # shellcheck source=scripts/stack.sh
 . scripts/stack.sh
@@ -68,6 +71,38 @@ follow() {
 	[[ ! -t 1 ]] || printf '\n'
 }
 
+# Follow a campaign until it is over or halts; what it was like meanwhile goes
+# into $work/campaign.dat for the plot.
+campaign_began=
+follow_campaign() {
+	local name=$1 state because wave bar done_ failed running waiting percent expected shown last=-1 width=30 end=$((SECONDS + 100))
+	campaign_began=${campaign_began:-$EPOCHREALTIME}
+	while :; do
+		IFS='|' read -r state because wave bar percent done_ failed running waiting expected < <(psql -XAtq -c \
+			"SELECT state, because, wave || '/' || waves, bar, percent, done, failed, running, waiting,
+				date_trunc('second', expected_at - now()) FROM smsr.campaign_progress WHERE name = '$name'")
+		awk -v a="$campaign_began" -v b="$EPOCHREALTIME" -v row="$done_ $failed $running $waiting $state" \
+			'BEGIN { printf "%.2f %s\n", b - a, row }' >>"$work/campaign.dat"
+		printf -v shown '  wave %-4s [%-*s] %5s %%  %d done, %d failed, %d under way, %d to come%s' "$wave" "$width" "$bar" "$percent" \
+			"$done_" "$failed" "$running" "$waiting" "${expected:+, $expected left}"
+		if [[ -t 1 ]]; then
+			printf '\r%s  ' "$shown"
+		elif [[ $state != running ]] || ((SECONDS - last >= 2)); then
+			printf '%s\n' "$shown"
+			last=$SECONDS
+		fi
+		[[ $state == running ]] || break
+		if ((SECONDS > end)); then
+			echo "The campaign has not come to an end in 100 seconds." >&2
+			exit 1
+		fi
+		sleep 0.15
+	done
+	[[ ! -t 1 ]] || printf '\n'
+	[[ $state != halted ]] || note "It halted: $because."
+	[[ $state == finished ]]
+}
+
 say "A server of its own, the extension, $CARDS simulated cards and the gateway between them"
 note "Building. All of it lives in a temporary directory and goes with it."
 started=$SECONDS
@@ -102,13 +137,38 @@ sql "SELECT count(smsr.profile_download_completed(p.eid, p.iccid, 'data only',
 FROM smsr.profile p JOIN smsr.profile f ON f.eid = p.eid AND f.fallback_attribute
 WHERE p.state = 'Created';"
 
-say "Enable: the new profiles"
-sql "SELECT count(*) AS requested
-FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
-      FROM smsr.profile
-      WHERE profile_type = 'data only' AND state = 'Disabled') AS chosen,
-     smsr.request('enable_profile', eids, iccids);"
-follow enable_profile
+say "A campaign: enable the new profiles; some cards of the second wave will refuse"
+# of its first half every other card: POL1 of the profile in use forbids to leave it
+second=$((CARDS / 5))
+((second >= 80)) || second=80
+pol1() {
+	local eid
+	for eid in $(psql -XAtc "SELECT eid FROM smsr.euicc ORDER BY eid OFFSET 20 LIMIT $((second / 2))" | awk 'NR % 2'); do
+		fleet_ctl pol1 "$eid" 000010 "$1" >/dev/null
+	done
+}
+pol1 1
+sql "SELECT smsr.create_campaign('move', 'enable_profile',
+  'SELECT eid, iccid FROM smsr.profile
+   WHERE profile_type = ''data only'' AND state = ''Disabled'' ORDER BY eid',
+  '{\"waves\": \"canary 20, then $second, then rest\", \"soak\": \"1 s\", \"backlog\": 60,
+    \"max_failure_rate\": 0.2, \"reason\": \"the contract ends\", \"ticket\": \"OPS-1\"}') AS campaign;"
+sql "SELECT r.verdict, r.because, r.members, r.messages
+FROM smsr.campaign c, smsr.rehearse(c.id) r WHERE c.name = 'move';"
+sql "SELECT smsr.start_campaign(id) FROM smsr.campaign WHERE name = 'move';"
+until follow_campaign move; do
+	sql "SELECT failed_by_reason FROM smsr.campaign_progress WHERE name = 'move';"
+	note "POL1 is lifted, and on it goes:"
+	pol1 0
+	sql "SELECT smsr.resume_campaign(id, 'POL1 is lifted') FROM smsr.campaign WHERE name = 'move';"
+done
+sql "SELECT name, state, members, done, failed, retries, ended_at - started_at AS took
+FROM smsr.campaign_progress;"
+note "The failed ones again, in one call:"
+sql "SELECT smsr.start_campaign(smsr.rerun_campaign(id, 'move again', '{\"waves\": \"rest\"}'))
+FROM smsr.campaign WHERE name = 'move';"
+mv "$work/campaign.dat" "$work/move.dat"
+follow_campaign 'move again'
 
 say "Disable: every fourth of them; the cards fall back"
 sql "SELECT count(*) AS requested
@@ -174,4 +234,7 @@ if ((differences != 0)); then
 	exit 1
 fi
 printf '%s%s%s\n' "$green" "  0 differences." "$plain"
-note "$((SECONDS - started)) s in all. Nothing is left behind."
+mkdir -p "$(dirname "$PLOT")"
+gnuplot -e "data = '$work/move.dat'; drawing = '$PLOT'; members = $CARDS" demo/campaign.gnuplot
+say "The campaign's course is drawn in $PLOT"
+note "$((SECONDS - started)) s in all. Nothing else is left behind."

@@ -2,13 +2,14 @@
 # Install the Debian packages that building, testing and the demo need.
 # Quick and silent when they are there; otherwise as root, or with sudo.
 #
-#   scripts/install-deps.sh [build|test]     test includes build; default test
+#   scripts/install-deps.sh [build|demo|test]     demo and test include build; default test
 set -euo pipefail
 
 major=15
 build=(gcc make libc6-dev pkg-config
 	"postgresql-$major" "postgresql-server-dev-$major"
 	libssl-dev libxml2-dev libxmlsec1-dev libp11-kit-dev libpq-dev libsmpp34-dev)
+demo=(gnuplot-nox)
 test=("postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
 	"postgresql-$major-plproxy" libipc-run-perl libjson-perl libnet-smpp-perl perl
 	clang libclang-rt-14-dev
@@ -16,8 +17,9 @@ test=("postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
 
 case ${1:-test} in
 	build) wanted=("${build[@]}") ;;
+	demo) wanted=("${build[@]}" "${demo[@]}") ;;
 	test) wanted=("${build[@]}" "${test[@]}") ;;
-	*) echo "usage: $0 [build|test]" >&2; exit 2 ;;
+	*) echo "usage: $0 [build|demo|test]" >&2; exit 2 ;;
 esac
 
 installed() {

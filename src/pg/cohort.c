@@ -532,6 +532,8 @@ run_without_trace(Reading *reading, const char *search_path, double seconds)
 	{
 		MemoryContextSwitchTo(context);
 		disable_timeout(cohort_timeout, false);
+		if (too_slow)
+			QueryCancelPending = false;
 		error = CopyErrorData();
 		FlushErrorState();
 	}

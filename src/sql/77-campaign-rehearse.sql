@@ -28,9 +28,6 @@ CREATE FUNCTION smsr.sms_rates() RETURNS float8[]
 	DECLARE
 		rates float8[];
 	BEGIN
-		IF to_regclass('smsr.bind_count') IS NULL THEN
-			RETURN NULL;
-		END IF;
 		SELECT array_agg(s.messages / 10.0 ORDER BY s.slot) INTO rates
 			FROM (SELECT b.slot, sum(b.messages) AS messages FROM smsr.bind_count b
 				WHERE b.slot >= now() - interval '1 hour' AND b.slot < date_bin('10 s', now(), 'epoch')

@@ -155,35 +155,41 @@ COMMENT ON FUNCTION smsr.lane_opens(smsr.lane) IS 'When the windows of a lane ar
 
 -- From members to operations.  Whose eUICC another transaction has is left for
 -- another time: smsr.tick() waits for nobody.
-CREATE FUNCTION smsr.release_members(c smsr.campaign, p_ns int[], p_attempts int[], p_lanes bigint[]) RETURNS int
+CREATE FUNCTION smsr.release_members(c smsr.campaign, p_ns int[], p_attempts int[], p_lanes bigint[], fresh_only boolean) RETURNS int
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
 		free smsr.eid[];
 		ns int[];
+		waves smallint[];
 		attempts int[];
 		lanes bigint[];
 		eids smsr.eid[];
 		iccids smsr.iccid[];
 		arguments jsonb[];
 	BEGIN
-		free := smsr.lock_cards(ARRAY(SELECT DISTINCT m.eid FROM smsr.campaign_member m
-			WHERE m.campaign_id = c.id AND m.n = ANY (ARRAY(SELECT unnest(p_ns)))), false);
-		SELECT array_agg(m.n ORDER BY m.n), array_agg(u.attempt ORDER BY m.n), array_agg(u.lane ORDER BY m.n),
-				array_agg(m.eid ORDER BY m.n), array_agg(m.iccid ORDER BY m.n), array_agg(m.arguments ORDER BY m.n)
-			INTO ns, attempts, lanes, eids, iccids, arguments
-			FROM unnest(p_ns, p_attempts, p_lanes) u (n, attempt, lane)
-				JOIN smsr.campaign_member m ON m.campaign_id = c.id AND m.n = u.n
-			WHERE m.eid IN (SELECT unnest(free));
-		-- whose turn it was and who is in use
-		INSERT INTO smsr.campaign_retry AS r (campaign_id, n, wave, attempt, at)
-			SELECT c.id, m.n, m.wave, u.attempt, now() + interval '5 s'
-			FROM unnest(p_ns, p_attempts) u (n, attempt)
-				JOIN smsr.campaign_member m ON m.campaign_id = c.id AND m.n = u.n
-			WHERE m.eid NOT IN (SELECT unnest(free))
-			ON CONFLICT (campaign_id, n) DO UPDATE SET at = excluded.at;
-		DELETE FROM smsr.campaign_retry r WHERE r.campaign_id = c.id AND r.n = ANY (ARRAY(SELECT unnest(ns)));
+		SELECT array_agg(m.n), array_agg(m.wave), array_agg(m.attempt), array_agg(m.lane), array_agg(m.eid), array_agg(m.iccid), array_agg(m.arguments)
+			INTO ns, waves, attempts, lanes, eids, iccids, arguments
+			FROM (SELECT x.*, u.attempt, u.lane FROM unnest(p_ns, p_attempts, p_lanes) u (n, attempt, lane)
+				JOIN smsr.campaign_member x ON x.campaign_id = c.id AND x.n = u.n
+				ORDER BY x.n) m;
+		free := smsr.lock_cards(eids, false);
+		IF cardinality(free) < cardinality(eids) THEN
+			-- whose turn it was and who is in use
+			INSERT INTO smsr.campaign_retry AS r (campaign_id, n, wave, attempt, at)
+				SELECT c.id, u.n, u.wave, u.attempt, now() + interval '5 s'
+				FROM unnest(ns, waves, attempts, eids) u (n, wave, attempt, eid)
+				WHERE u.eid NOT IN (SELECT unnest(free))
+				ON CONFLICT (campaign_id, n) DO UPDATE SET at = excluded.at;
+			SELECT array_agg(u.n), array_agg(u.attempt), array_agg(u.lane), array_agg(u.eid), array_agg(u.iccid), array_agg(u.arguments)
+				INTO ns, attempts, lanes, eids, iccids, arguments
+				FROM (SELECT * FROM unnest(ns, attempts, lanes, eids, iccids, arguments) WITH ORDINALITY x (n, attempt, lane, eid, iccid, arguments, place)
+					WHERE x.eid IN (SELECT unnest(free)) ORDER BY x.place) u;
+		END IF;
+		IF fresh_only IS NOT TRUE THEN
+			DELETE FROM smsr.campaign_retry r WHERE r.campaign_id = c.id AND r.n = ANY (ARRAY(SELECT unnest(ns)));
+		END IF;
 		IF ns IS NOT NULL THEN
 			INSERT INTO smsr.campaign_running (campaign_id, operation_id, eid, n, attempt)
 				SELECT c.id, r.operation_id, r.eid, ns[r.place], attempts[r.place] + 1
@@ -194,16 +200,16 @@ CREATE FUNCTION smsr.release_members(c smsr.campaign, p_ns int[], p_attempts int
 					lanes, c.id) WITH ORDINALITY r (eid, operation_id, place);
 		END IF;
 		-- what waits for its next attempt is told by the table
-		UPDATE smsr.campaign_wave w SET again = x.again, retries = w.retries + x.retries
-			FROM (SELECT m.wave, sum((u.attempt > 0)::int) AS retries,
-					(SELECT count(*) FROM smsr.campaign_retry r WHERE r.campaign_id = c.id AND r.wave = m.wave) AS again
-				FROM unnest(p_ns, p_attempts) u (n, attempt)
-					JOIN smsr.campaign_member m ON m.campaign_id = c.id AND m.n = u.n
-				GROUP BY m.wave) x
-			WHERE w.campaign_id = c.id AND w.wave = x.wave;
+		IF fresh_only IS NOT TRUE OR coalesce(cardinality(ns), 0) < cardinality(p_ns) THEN
+			UPDATE smsr.campaign_wave w SET again = (SELECT count(*) FROM smsr.campaign_retry r WHERE r.campaign_id = c.id AND r.wave = w.wave),
+					retries = w.retries + (SELECT count(*) FROM unnest(p_ns, p_attempts) u (n, attempt)
+						JOIN smsr.campaign_member m ON m.campaign_id = c.id AND m.n = u.n AND m.wave = w.wave
+						WHERE u.attempt > 0 AND u.n = ANY (ns))
+				WHERE w.campaign_id = c.id AND w.wave IN (SELECT unnest(waves));
+		END IF;
 		RETURN coalesce(cardinality(ns), 0);
 	END $$;
-COMMENT ON FUNCTION smsr.release_members(smsr.campaign, int[], int[], bigint[]) IS 'Make operations of these members, each in its lane; those whose eUICC is in use come later. Returns how many';
+COMMENT ON FUNCTION smsr.release_members(smsr.campaign, int[], int[], bigint[], boolean) IS 'Make operations of these members, each in its lane; those whose eUICC is in use come later. fresh_only: none was released before. Returns how many';
 
 CREATE FUNCTION smsr.release_campaign(c smsr.campaign, p_most int) RETURNS int
 	LANGUAGE plpgsql VOLATILE
@@ -264,7 +270,7 @@ CREATE FUNCTION smsr.release_campaign(c smsr.campaign, p_most int) RETURNS int
 			UPDATE smsr.campaign_wave w SET released = w.released + fresh WHERE w.campaign_id = c.id AND w.wave = c.wave;
 			PERFORM smsr.count_campaign(c.id, fresh, 0, 0);
 		END IF;
-		RETURN smsr.release_members(c, ns, attempts, lanes);
+		RETURN smsr.release_members(c, ns, attempts, lanes, fresh = cardinality(ns));
 	END $$;
 COMMENT ON FUNCTION smsr.release_campaign(smsr.campaign, int) IS 'Release what is due of a campaign, as far as its backlog and windows leave room, at most so many members; returns how many';
 

@@ -213,7 +213,7 @@ fair='loss=0 duplicate=0 reorder=0 delay=0-0 bit_error=0 refuse=0 refuse_with=mi
 tell_fleet() { fleet_ctl "$@" >/dev/null 2>&1 || true; }
 
 trouble() {
-	local card=$((1 + RANDOM % CARDS)) n=$((RANDOM % 2)) what=$((RANDOM % 21)) weather=$((RANDOM % ${#weathers[@]}))
+	local card=$((1 + RANDOM % CARDS)) n=$((RANDOM % 2)) what=$((RANDOM % 23)) weather=$((RANDOM % ${#weathers[@]}))
 	# shellcheck disable=SC2086
 	if ((RANDOM % 3 == 0)); then
 		tell_fleet faults $fair ${weathers[weather]}
@@ -281,6 +281,14 @@ trouble() {
 			sleep 1.5
 			as_owner mv "$work/kek.away" "$work/kek"
 			;;
+		21)
+			count 'campaigns paused'
+			sql "SELECT smsr.pause_campaign(id) FROM smsr.campaign WHERE state = 'running'" >/dev/null 2>&1 || true
+			;;
+		22)
+			count 'campaigns resumed'
+			sql "SELECT smsr.resume_campaign(id) FROM smsr.campaign WHERE state = 'paused'" >/dev/null 2>&1 || true
+			;;
 		19)
 			count 'gateway held for longer than its lease'
 			if [[ -n ${gateways[n]} ]]; then
@@ -309,6 +317,18 @@ settled() {
 	sql "SELECT o.id, o.eid, function, stage, step, doubt, expires_at - now(), b.due_at - now(), b.attempts, b.destination
 		FROM smsr.operation o LEFT JOIN smsr.outbound b ON b.operation_id = o.id WHERE status IS NULL LIMIT 10" | sed 's/^/# open: /'
 	fleet_ctl stats | grep -E '^(changing|in_transit|queued|cards_with_waiting)=' | sed 's/^/# /'
+	return 1
+}
+
+# Until no campaign is under way; those that were paused go on.
+campaigns_end() {
+	local end=$((SECONDS + $1))
+	while ((SECONDS < end)); do
+		sql "SELECT smsr.resume_campaign(id) FROM smsr.campaign WHERE state = 'paused'" >/dev/null
+		[[ $(sql "SELECT count(*) FROM smsr.campaign WHERE state NOT IN ('finished', 'cancelled')") != 0 ]] || return 0
+		sleep 0.5
+	done
+	sql "SELECT * FROM smsr.campaign_progress" | sed 's/^/# /'
 	return 1
 }
 
@@ -415,6 +435,25 @@ invariants() {
 	none "SELECT count(*), $delivered FROM smsr.message WHERE direction = 'in' AND octets IS NOT NULL HAVING count(*) < $delivered" \
 		'every message that was acknowledged is in the record'
 	none "SELECT id, eid, step FROM smsr.outbound" 'no packet is left over'
+	none "SELECT c.name, m.n FROM smsr.campaign c JOIN smsr.campaign_member m ON m.campaign_id = c.id
+			LEFT JOIN smsr.campaign_outcome o ON o.campaign_id = m.campaign_id AND o.n = m.n
+		WHERE o.n IS NULL AND (c.state = 'finished' OR EXISTS (SELECT FROM smsr.operation p WHERE p.eid = m.eid AND p.campaign_id = c.id))" \
+		'each member of a campaign has its result, unless it was cancelled before its turn'
+	none "SELECT o.campaign_id, o.n, o.status, p.status FROM smsr.campaign_outcome o
+			JOIN smsr.campaign_member m ON m.campaign_id = o.campaign_id AND m.n = o.n
+			LEFT JOIN smsr.operation p ON p.eid = m.eid AND p.id = o.operation_id
+		WHERE CASE WHEN o.status = 'CANCELLED' THEN coalesce(p.message, '') NOT IN ('', 'cancelled with its campaign')
+			WHEN o.message = 'an earlier attempt did it after all' THEN p.status <> 'FAILED'
+			ELSE o.status IS DISTINCT FROM p.status END" 'which is that of its last operation'
+	none "SELECT m.campaign_id, m.n, count(*), max(o.attempts) FROM smsr.campaign_outcome o
+			JOIN smsr.campaign_member m ON m.campaign_id = o.campaign_id AND m.n = o.n
+			JOIN smsr.operation p ON p.eid = m.eid AND p.campaign_id = m.campaign_id
+		GROUP BY 1, 2 HAVING count(*) <> max(o.attempts)" 'and none had other operations than it was tried'
+	none "SELECT w.campaign_id, w.wave, w.members, w.released, e.ended FROM smsr.campaign_wave w JOIN smsr.campaign c ON c.id = w.campaign_id
+			CROSS JOIN LATERAL (SELECT w.succeeded + w.warned + w.failed + w.expired + w.cancelled) e (ended)
+		WHERE e.ended <> CASE c.state WHEN 'finished' THEN w.members ELSE w.released END OR w.again <> 0
+		UNION ALL SELECT campaign_id, 0, 0, 0, n FROM smsr.campaign_running UNION ALL SELECT campaign_id, 0, 0, 0, n FROM smsr.campaign_retry
+		UNION ALL SELECT campaign_id, 0, 0, 0, 0 FROM smsr.campaign_end" 'and the campaigns have counted them'
 	none "SELECT outcome, detail, count(*) FROM smsr.message WHERE direction = 'in' AND outcome = 'not processed' GROUP BY 1, 2" \
 		'nothing that came in failed to be processed'
 }
@@ -430,6 +469,14 @@ psql -Xq -v ON_ERROR_STOP=1 -c "\\copy smsr.eis_inbox (document) from '$work/eis
 sql "SELECT smsr.register_inbox()" >/dev/null
 sql "INSERT INTO smsr.route (mno_id, gateway) VALUES ('1.3.6.1.4.1.99999.3', 'second-north'), ('1.3.6.1.4.1.99999.4', 'second-south')"
 psql -Xq -v ON_ERROR_STOP=1 -f test/chaos/calls.sql
+
+# one that changes cards, and one that is cancelled in the middle
+start_campaign() {
+	sql "SELECT smsr.start_campaign(smsr.create_campaign('$1', '$2', '$3', '{\"waves\": \"25% each\", \"max_failure_rate\": 1, \"backlog\": 4,
+		\"attempts\": 4, \"retry_after\": \"2 s\", \"validity\": \"5 s\"}'))" >/dev/null
+}
+start_campaign enabled enable_profile "SELECT DISTINCT ON (eid) eid, iccid FROM smsr.profile WHERE NOT fallback_attribute ORDER BY eid, isdp_aid"
+start_campaign audited audit_eis "SELECT eid FROM smsr.euicc ORDER BY eid DESC"
 
 RANDOM=$SEED
 # what an SM-SR before this one has used
@@ -447,6 +494,10 @@ end=$((SECONDS + SECONDS_))
 while ((SECONDS < end)); do
 	trouble
 	sleep "0.$((1 + RANDOM % 9))"
+	if [[ -z ${cancelled:-} ]] && ((SECONDS > end - SECONDS_ / 2)); then
+		cancelled=1
+		sql "SELECT smsr.cancel_campaign(id) FROM smsr.campaign WHERE name = 'audited'" >/dev/null 2>&1 || true
+	fi
 done
 touch "$work/peace"
 wait -n || true
@@ -464,6 +515,7 @@ for i in 0 1; do
 	if [[ -z ${gateways[i]} ]] || ! kill -0 "${gateways[i]}" 2>/dev/null; then gateway_start "$i" ''; fi
 done
 sql "SELECT chaos.complete()" >/dev/null
+if campaigns_end 90; then ok 1 'campaigns come to an end'; else ok 0 'campaigns come to an end'; fi
 settles 60 'all operations come to an end'
 sql "CREATE TABLE chaos.answered (n int, id bigint, eid smsr.eid)"
 psql -Xq -v ON_ERROR_STOP=1 -c "\\copy chaos.answered from '$logs/answered' (delimiter ' ')"
