@@ -9,6 +9,10 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		eids smsr.eid[];
 		ids bigint[];
 		done int := 0;
+		faults CONSTANT boolean := EXISTS (SELECT FROM smsr.tick_fault);
+		part text;
+		fault text;
+		state text;
 	BEGIN
 		-- one ticker at a time is enough, and two must not meet on the same operations
 		IF NOT smsr.try_lock(1) THEN
@@ -22,6 +26,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 			FROM (SELECT p.eid, p.id
 				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
 				WHERE p.status IS NULL AND p.expires_at <= now() AND p.stage <> 'peer'
+					AND NOT (faults AND smsr.put_off('deadline', p.eid, p.id))
 				ORDER BY p.eid, p.id
 				LIMIT 1000
 				FOR NO KEY UPDATE OF e SKIP LOCKED) d;
@@ -29,26 +34,39 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		SELECT array_agg(u.eid), array_agg(u.id) INTO eids, ids
 			FROM unnest(eids, ids) u (eid, id)
 			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
-		FOR i IN 1 .. coalesce(cardinality(ids), 0)
-		LOOP
-			PERFORM smsr.handle_event(eids[i], ids[i], 'deadline');
-			done := done + 1;
-		END LOOP;
+		done := smsr.handle_events(eids, ids, 'deadline');
 		-- a notification that has been awaited for long is asked after
 		SELECT array_agg(d.eid), array_agg(d.id) INTO eids, ids
 			FROM (SELECT p.eid, p.id
 				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
 				WHERE p.status IS NULL AND p.stage = 'notification'
 					AND p.stage_at < now() - make_interval(secs => smsr.setting_seconds('retry_max'))
+					AND NOT (faults AND smsr.put_off('ask', p.eid, p.id))
 				ORDER BY p.eid, p.id
 				LIMIT 1000
 				FOR NO KEY UPDATE OF e SKIP LOCKED) d;
-		PERFORM smsr.handle_event(u.eid, u.id, 'ask')
+		SELECT array_agg(u.eid), array_agg(u.id) INTO eids, ids
 			FROM unnest(eids, ids) u (eid, id)
 			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
-		done := done + smsr.handover_tick();
-		PERFORM smsr.end_grace();
-		PERFORM smsr.campaign_tick();
+		PERFORM smsr.handle_events(eids, ids, 'ask');
+		-- each a thing of its own: none is in the way of the others
+		FOREACH part IN ARRAY ARRAY['handover_tick', 'end_grace', 'campaign_tick']
+		LOOP
+			CONTINUE WHEN faults AND smsr.put_off(part, NULL, NULL);
+			BEGIN
+				CASE part
+					WHEN 'handover_tick' THEN done := done + smsr.handover_tick();
+					WHEN 'end_grace' THEN PERFORM smsr.end_grace();
+					WHEN 'campaign_tick' THEN PERFORM smsr.campaign_tick();
+				END CASE;
+				IF faults THEN
+					DELETE FROM smsr.tick_fault f WHERE f.what = part AND f.eid IS NULL;
+				END IF;
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS fault = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
+				PERFORM smsr.note_fault(part, NULL, NULL, fault, state);
+			END;
+		END LOOP;
 		-- parts whose rest never came; they stand in smsr.message all the same
 		DELETE FROM smsr.inbound_part i
 			WHERE i.ctid = ANY (ARRAY(SELECT p.ctid FROM smsr.inbound_part p

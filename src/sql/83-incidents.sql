@@ -54,5 +54,10 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 	SELECT 'eUICCs without keys', format('EUM %s', w.eum_id), array_agg(w.eid), max(w.since),
 		'nothing can be sent to them: COPY their key sets into smsr.key_inbox and call smsr.import_keys()'
 	FROM smsr.euicc_without_keys w
-	GROUP BY w.eum_id;
-COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come';
+	GROUP BY w.eum_id
+	UNION ALL
+	SELECT 'smsr.tick() can not do something', f.what, array_agg(f.eid) FILTER (WHERE f.eid IS NOT NULL), max(f.last_at),
+		'see smsr.tick_fault: it is tried again; nothing else waits for it'
+	FROM smsr.tick_fault f
+	GROUP BY f.what;
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come, what time should have brought about and could not';
