@@ -524,7 +524,7 @@ start_shards() {
 # calls PORT DATABASE: a call for one eUICC after another, how many a second
 calls() {
 	local -x PGPORT=$1 PGDATABASE=$2
-	psql -XAtq -v ON_ERROR_STOP=1 -c 'DROP TABLE IF EXISTS card' \
+	psql -XAtq -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c 'DROP TABLE IF EXISTS card' \
 		-c "CREATE TABLE card AS SELECT (row_number() OVER ())::int AS n, eid, iccid FROM smsr.profile WHERE state = 'Disabled'" \
 		-c 'ALTER TABLE card ADD PRIMARY KEY (n)' -c 'VACUUM ANALYZE card'
 	cat >"$work/calls.sql" <<-SQL
