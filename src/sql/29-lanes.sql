@@ -14,7 +14,7 @@ CREATE TABLE smsr.lane (
 	CHECK ((time_zone IS NULL) = (windows IS NULL))
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX lane_of_calls ON smsr.lane (tenant, priority) WHERE campaign_id IS NULL;
-CREATE UNIQUE INDEX lane_of_campaign ON smsr.lane (campaign_id, time_zone) WHERE campaign_id IS NOT NULL;
+CREATE UNIQUE INDEX lane_of_campaign ON smsr.lane (campaign_id, time_zone) NULLS NOT DISTINCT WHERE campaign_id IS NOT NULL;
 COMMENT ON TABLE smsr.lane IS 'What waits to be sent, by whose it is, how urgent and of which campaign: the unit of scheduling';
 COMMENT ON COLUMN smsr.lane.id IS '1: answers, 2: repeats, which are nobody''s alone; else from smsr.next_id()';
 COMMENT ON COLUMN smsr.lane.tenant IS 'Party whose share of the messages it is counted to';

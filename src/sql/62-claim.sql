@@ -52,7 +52,6 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	SET enable_seqscan = off
-	SET enable_hashjoin = off
 	SET enable_mergejoin = off
 	AS $$
 	DECLARE
@@ -117,7 +116,9 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 				CASE WHEN t.per_second IS NOT NULL THEN l.tenant END AS limited,
 				least(p_longest, plan.per_second, t.per_second) AS longest
 			FROM part p
-				JOIN smsr.lane l ON l.id = p.lane_id AND smsr.lane_open(l.open, l.windows, l.time_zone, plan.at)
+				-- one by one: of most lanes there is nothing in the queue
+				CROSS JOIN LATERAL (SELECT l.tenant, l.priority FROM smsr.lane l
+					WHERE l.id = p.lane_id AND smsr.lane_open(l.open, l.windows, l.time_zone, plan.at) OFFSET 0) l
 				JOIN smsr.priority_weights() w ON w.priority = l.priority
 				LEFT JOIN smsr.tenant_share t ON t.tenant = l.tenant
 		)
@@ -215,12 +216,13 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 				array_agg(d.longest ORDER BY d.n), array_agg(d.limited ORDER BY d.n)
 			INTO plan.mno_ids, plan.lane_ids, plan.packets, plan.ranks, plan.longest, plan.limited
 			FROM (SELECT b.*, ceil(b.budget * b.counted / b.messages)::bigint AS packets
-				FROM (SELECT u.*, least(u.messages, g.granted - coalesce(sum(u.messages) OVER (PARTITION BY u.lane_id ORDER BY u.head, u.n
+				FROM (SELECT u.*, least(u.messages, plan.grants[u.account] - coalesce(sum(u.messages) OVER (PARTITION BY u.account ORDER BY u.head, u.n
 							ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0))::numeric AS budget
-					FROM unnest(plan.mno_ids, plan.lane_ids, priorities, plan.longest, plan.limited, counted, messages, heads) WITH ORDINALITY
-							u (mno_id, lane_id, priority, longest, limited, counted, messages, head, n)
-						JOIN unnest(plan.accounts, plan.grants) g (lane_id, granted) ON g.lane_id = u.lane_id
-					WHERE u.messages > 0) b
+					-- accounts are the lanes that have anything, in their order
+					FROM (SELECT x.*, dense_rank() OVER (ORDER BY x.lane_id)::int AS account
+						FROM unnest(plan.mno_ids, plan.lane_ids, priorities, plan.longest, plan.limited, counted, messages, heads) WITH ORDINALITY
+							x (mno_id, lane_id, priority, longest, limited, counted, messages, head, n)
+						WHERE x.messages > 0) u) b
 				WHERE b.budget > 0) d;
 		IF plan.mno_ids IS NULL THEN
 			plan.capacity := 0;
@@ -266,7 +268,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			FROM unnest(plan.mno_ids, plan.lane_ids, plan.packets, plan.ranks, plan.longest, plan.limited)
 					g (mno_id, lane_id, packets, rank, longest, limited)
 				-- it may have been closed since
-				JOIN smsr.lane l ON l.id = g.lane_id AND l.open
+				CROSS JOIN LATERAL (SELECT FROM smsr.lane l WHERE l.id = g.lane_id AND l.open OFFSET 0) l
 				CROSS JOIN LATERAL (
 				SELECT o.ctid AS place, o.id, o.eid, o.due_at, o.step = 'confirm' AS confirms, o.packet IS NOT NULL AS sealed,
 					smsr.sms_needed(o.script, o.packet, o.segments, o.accepted) AS needed
@@ -274,10 +276,17 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				WHERE o.mno_id = g.mno_id AND o.lane_id = g.lane_id AND o.due_at <= now() AND o.expires_at > now()
 				ORDER BY o.due_at LIMIT g.packets
 				FOR UPDATE SKIP LOCKED) q
+		), beyond AS MATERIALIZED (
+			-- what a tenant's limit has no room for; what is behind does not overtake it
+			SELECT w.place
+			FROM (SELECT d.place, d.limited, sum(d.needed) OVER (PARTITION BY d.limited ORDER BY d.rank, d.due_at, d.id) AS upto
+				FROM due d WHERE d.limited IS NOT NULL AND d.needed <= d.longest) w
+				JOIN unnest(plan.limits, plan.allowances) u (tenant, allowance) ON u.tenant = w.limited
+			WHERE w.upto > u.allowance
 		), fresh AS MATERIALIZED (
 			-- a counter is one per key set: of two new packets to one card, one waits for
 			-- the next claim; not a confirmation, for which the card has a clock running
-			SELECT DISTINCT ON (d.eid) d.place, d.id, d.due_at, d.account, d.rank, d.limited, d.longest, k.place AS key_place
+			SELECT DISTINCT ON (d.eid) d.place, d.id, d.due_at, d.account, d.rank, d.longest, k.place AS key_place
 			FROM due d JOIN smsr.outbound o ON o.ctid = d.place
 				LEFT JOIN LATERAL (SELECT k.ctid AS place FROM smsr.keyset k
 					WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.type = 'SCP80'
@@ -292,25 +301,17 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 									k.sealed, n.kvn, n.key_type, n.sealed))
 							ELSE smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed) END
 					ORDER BY k.kvn DESC LIMIT 1) k ON d.needed <= d.longest
-			WHERE NOT d.sealed
+			WHERE NOT d.sealed AND (d.limited IS NULL OR d.place NOT IN (SELECT b.place FROM beyond b))
 			ORDER BY d.eid, k.place IS NULL, NOT d.confirms, d.id
-		), free AS MATERIALIZED (
-			-- a rotation, or another gateway that sends to the same card, is not waited for
-			SELECT f.place, f.id, f.due_at, f.account, f.rank, f.limited, f.key_place FROM fresh f
-				CROSS JOIN LATERAL (SELECT FROM smsr.keyset k
-					WHERE k.ctid = f.key_place
-						-- as it is by now
-						AND k.state IN ('pending', 'active') FOR NO KEY UPDATE SKIP LOCKED) k
-			WHERE f.key_place IS NOT NULL
 		), again AS MATERIALIZED (
-			SELECT d.place, d.id, d.due_at, d.account, d.rank, d.limited, d.longest, d.needed,
+			SELECT d.place, d.id, d.due_at, d.account, d.rank, d.longest, d.needed,
 				-- of a packet that was taken in part the rest, else all of it again
 				CASE WHEN o.accepted = (1 << o.segments) - 1 THEN 0 ELSE o.accepted END AS have, o.kvn, o.cntr, o.packet,
 				-- not under keys that are out of use: what comes under them is not believed
 				d.needed <= d.longest AND EXISTS (SELECT FROM smsr.keyset k
 					WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn AND k.state IN ('pending', 'active', 'retiring')) AS sendable
 			FROM due d JOIN smsr.outbound o ON o.ctid = d.place
-			WHERE d.sealed
+			WHERE d.sealed AND (d.limited IS NULL OR d.place NOT IN (SELECT b.place FROM beyond b))
 		), unsendable AS (
 			-- out of the way of the others, and visible
 			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
@@ -330,9 +331,15 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			FROM unsendable u
 		), counted AS (
 			UPDATE smsr.keyset k SET counter = k.counter + 1
-			FROM free f JOIN smsr.outbound o ON o.ctid = f.place
+			FROM fresh f
+				-- a rotation, or another gateway that sends to the same card, is not waited for
+				CROSS JOIN LATERAL (SELECT FROM smsr.keyset l
+					WHERE l.ctid = f.key_place
+						-- as it is by now
+						AND l.state IN ('pending', 'active') FOR NO KEY UPDATE SKIP LOCKED) l
+				JOIN smsr.outbound o ON o.ctid = f.place
 			WHERE k.ctid = f.key_place
-			RETURNING f.place, f.id, f.due_at, f.account, f.rank, f.limited, k.kvn, k.counter AS cntr,
+			RETURNING f.place, f.id, f.due_at, f.account, f.rank, k.kvn, k.counter AS cntr,
 				CASE o.step WHEN 'put_key' THEN (SELECT smsr.seal_put_key(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
 							smsr.aid_tar(coalesce(o.target_aid, o.sd_aid)), k.counter, n.kvn, n.key_type, n.sealed, n.replaces IS NOT NULL)
 						FROM smsr.operation p
@@ -341,23 +348,17 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 					ELSE smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
 						smsr.aid_tar(coalesce(o.target_aid, o.sd_aid)), k.counter, o.script) END AS packet
 		), ready AS (
-			SELECT c.place, c.id, c.due_at, c.account, c.rank, c.limited, c.kvn, c.cntr, c.packet, 0 AS have,
+			SELECT c.place, c.id, c.due_at, c.account, c.rank, c.kvn, c.cntr, c.packet, 0 AS have,
 				smsr.sms_segment_count(length(c.packet)) AS needed
 			FROM counted c
 			UNION ALL
-			SELECT a.place, a.id, a.due_at, a.account, a.rank, a.limited, a.kvn, a.cntr, a.packet, a.have, a.needed
+			SELECT a.place, a.id, a.due_at, a.account, a.rank, a.kvn, a.cntr, a.packet, a.have, a.needed
 			FROM again a WHERE a.sendable
-		), within AS (
-			SELECT r.*, true AS allowed FROM ready r WHERE r.limited IS NULL
-			UNION ALL
-			SELECT r.*, sum(r.needed) OVER (PARTITION BY r.limited ORDER BY r.rank, r.due_at, r.id)
-				<= (SELECT u.allowance FROM unnest(plan.limits, plan.allowances) u (tenant, allowance) WHERE u.tenant = r.limited)
-			FROM ready r WHERE r.limited IS NOT NULL
 		), taken AS MATERIALIZED (
 			-- who does not fit is not overtaken: room for him comes only if nobody takes it
-			SELECT w.place, w.due_at, w.account, w.rank, w.kvn, w.cntr, w.packet, w.have, w.needed,
-				w.allowed AND sum(CASE WHEN w.allowed THEN w.needed ELSE 0 END) OVER (ORDER BY w.rank, w.due_at, w.id) <= plan.capacity AS fits
-			FROM within w
+			SELECT r.place, r.due_at, r.account, r.rank, r.kvn, r.cntr, r.packet, r.have, r.needed,
+				sum(r.needed) OVER (ORDER BY r.rank, r.due_at, r.id) <= plan.capacity AS fits
+			FROM ready r
 		), leased AS (
 			UPDATE smsr.outbound o SET lane_id = CASE WHEN t.fits AND o.lane_id <> 1 THEN 2 ELSE o.lane_id END,
 				due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END,
@@ -375,9 +376,11 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 					ELSE (SELECT p.next FROM smsr.pace(g.pace, plan.per_second, plan.at, coalesce((SELECT sum(u.messages)::int FROM used u), 0)) p) END,
 				share = CASE WHEN plan.share IS NULL THEN g.share
 					ELSE smsr.share_settle(plan.share, plan.accounts, plan.tenants, plan.priorities, plan.weights,
-						ARRAY(SELECT coalesce(u.messages, 0) - a.granted
-							FROM unnest(plan.accounts, plan.grants) WITH ORDINALITY a (account, granted, n) LEFT JOIN used u ON u.account = a.account
-							ORDER BY a.n)) END
+						-- accounts are in this order
+						ARRAY(SELECT sum(x.messages)::int
+							FROM (SELECT a.account, - a.granted AS messages FROM unnest(plan.accounts, plan.grants) a (account, granted)
+								UNION ALL SELECT u.account, u.messages FROM used u) x
+							GROUP BY x.account ORDER BY x.account)) END
 			WHERE g.gateway = claim_sms.gateway AND (plan.per_second IS NOT NULL OR plan.share IS NOT NULL)
 		), tenants_settled AS (
 			UPDATE smsr.tenant_pace p SET pace = s.pace, share = s.share

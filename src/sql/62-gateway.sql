@@ -42,10 +42,21 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 							FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
 						WHERE o.id = s.id AND o.id = ANY (ARRAY(SELECT unnest(packets)))
 						RETURNING o.gateway, bit_count(s.bits::bit(32))::int AS messages
+				), known AS (
+					SELECT n.gateway, sum(n.messages) AS messages FROM noted n WHERE n.gateway IS NOT NULL GROUP BY 1
+				), tally AS (
+					SELECT k.gateway, k.messages FROM known k
+					UNION ALL
+					-- whose card has answered already: of the bind that this connection speaks for most, or spoke last
+					SELECT coalesce((SELECT k.gateway FROM known k ORDER BY k.messages DESC LIMIT 1),
+						(SELECT b.gateway FROM smsr.bind_count b WHERE b.slot > now() - interval '1 minute' AND b.connection = pg_backend_pid()
+							ORDER BY b.slot DESC LIMIT 1)), g.messages
+					FROM (SELECT (SELECT count(*) FROM unnest(sms_ids) i WHERE i > 0) - coalesce((SELECT sum(n.messages) FROM noted n), 0) AS messages) g
+					WHERE g.messages > 0
 				), counted AS (
 					INSERT INTO smsr.bind_count AS b (slot, gateway, connection, messages)
-						SELECT date_bin('10 s', clock_timestamp(), 'epoch'), n.gateway, pg_backend_pid(), sum(n.messages)
-						FROM noted n WHERE n.gateway IS NOT NULL GROUP BY n.gateway
+						SELECT date_bin('10 s', clock_timestamp(), 'epoch'), t.gateway, pg_backend_pid(), sum(t.messages)
+						FROM tally t WHERE t.gateway IS NOT NULL GROUP BY t.gateway
 						ON CONFLICT (slot, gateway, connection) DO UPDATE SET messages = b.messages + excluded.messages
 						RETURNING b.slot, b.xmax = 0 AS first
 				)

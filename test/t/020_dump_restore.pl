@@ -40,6 +40,15 @@ SQL
 # Something is under way, too: queued, and claimed by nobody yet.
 $stack->sql("SELECT smsr.disable_profile(eid, iccid) FROM smsr.profile WHERE state = 'Enabled' AND NOT fallback_attribute ORDER BY eid LIMIT 5");
 
+# Lanes, limits and their accounts.
+$stack->sql(<<'SQL');
+SELECT smsr.set_gateway_limit('smsc', 1000);
+SELECT smsr.set_tenant_share('1.3.6.1.4.1.99999.3', 3, 500);
+INSERT INTO smsr.lane (tenant, priority, campaign_id, time_zone, windows) VALUES ('1.3.6.1.4.1.99999.3', 3, 1, 'Europe/Berlin', 'Mon-Fri 01:00-05:00');
+SQL
+is($stack->sql("SELECT count(*) FROM smsr.claim_sms('smsc', 1), smsr.release_sms(ARRAY[sms_id])"), 1, 'one is claimed and handed back');
+is($stack->sql("SELECT count(*) FROM smsr.gateway_pace WHERE pace IS NOT NULL"), 1, 'and an account knows of it');
+
 # The audit trail is sealed, and can be checked wherever it is brought.
 $stack->sql('SELECT smsr.take_checkpoint()');
 my $anchor = $stack->sql('SELECT smsr.export_checkpoint(1)');

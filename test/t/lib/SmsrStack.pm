@@ -142,6 +142,7 @@ password = secret
 source = 491700000000
 reconnect_min = 100ms
 throttle_min = 100ms
+@{[$self->{bind_settings} // '']}
 CONF
 	$self->spawn('gateway', "$root/build/smsr-gateway", '--config', "$self->{dir}/gateway.conf");
 	return;
