@@ -121,6 +121,23 @@ UPDATE smsr.campaign SET forecast_at = NULL WHERE id = :l;
 SELECT smsr.tick();
 SELECT round(extract(epoch FROM expected_at - forecast_at)) AS seconds, earliest_at <= expected_at AS earliest, latest_at >= expected_at AS latest
 	FROM smsr.campaign_progress JOIN (SELECT id, forecast_at FROM smsr.campaign) c USING (id) WHERE id = :l;
+-- and before it begins: by what the binds have carried, 10 messages in each ten seconds
+SELECT smsr.create_campaign('ahead', 'audit_eis', 'SELECT eid FROM smsr.euicc') AS h \gset
+SELECT messages, expected IS NULL AS unknown FROM smsr.rehearse(:h) WHERE verdict = 'all';
+INSERT INTO smsr.bind_count (slot, gateway, connection, messages)
+	SELECT date_bin('10 s', now(), 'epoch') - i * interval '10 s', 'north', 1, 10 FROM generate_series(1, 30) i;
+SELECT messages, expected, earliest <= expected AND expected <= latest AS between FROM smsr.rehearse(:h) WHERE verdict = 'all';
+DELETE FROM smsr.bind_count;
+
+-- ---- forgotten, once it is over ----
+
+SELECT smsr.forget_campaign(:l);
+SELECT smsr.forget_campaign(:again);
+SELECT count(*) FROM smsr.campaign_member WHERE campaign_id = :again;
+SELECT count(*) FROM smsr.campaign_outcome WHERE campaign_id = :again;
+SELECT count(*) > 0 AS kept FROM smsr.operation WHERE campaign_id = :again;
+SELECT function, operation_type, details ->> 'campaign' AS campaign, details ->> 'succeeded' AS succeeded FROM smsr.audit_trail
+	WHERE operation_id = :again ORDER BY position DESC LIMIT 1;
 
 \set ECHO none
 \i sql/fleet_end.psql

@@ -179,6 +179,7 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'cancel_campaign' THEN '\xff54'::bytea
 				WHEN 'halt_campaign' THEN '\xff55'::bytea
 				WHEN 'end_campaign' THEN '\xff56'::bytea
+				WHEN 'forget_campaign' THEN '\xff57'::bytea
 				-- what is done to keys
 				WHEN 'create_storage_key' THEN '\xff40'::bytea
 				WHEN 'rewrap_storage_keys' THEN '\xff41'::bytea

@@ -212,12 +212,26 @@ CREATE TABLE smsr.campaign_pace (
 COMMENT ON TABLE smsr.campaign_pace IS 'How many members of a campaign were released and ended in ten seconds each: its course, and its rate';
 COMMENT ON COLUMN smsr.campaign_pace.at IS 'Beginning of the ten seconds; those in which nothing happened have no row';
 
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON smsr.campaign_member
-	FOR EACH ROW EXECUTE FUNCTION smsr.append_only();
-COMMENT ON TRIGGER append_only ON smsr.campaign_member IS 'A cohort is frozen';
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON smsr.campaign_outcome
-	FOR EACH ROW EXECUTE FUNCTION smsr.append_only();
-COMMENT ON TRIGGER append_only ON smsr.campaign_outcome IS 'What has ended has ended';
+-- It goes with its campaign (smsr.forget_campaign()), and not before.
+CREATE FUNCTION smsr.keep_frozen() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM smsr.campaign c WHERE c.id = OLD.campaign_id) THEN
+			RETURN OLD;
+		END IF;
+		RAISE EXCEPTION '"%" is only ever added to', TG_TABLE_NAME
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				DETAIL = 'What it holds can not be changed, or removed before its campaign.';
+	END $$;
+COMMENT ON FUNCTION smsr.keep_frozen() IS 'Refuses to change rows, and to remove those of a campaign that there is';
+CREATE TRIGGER keep_frozen BEFORE UPDATE OR DELETE ON smsr.campaign_member
+	FOR EACH ROW EXECUTE FUNCTION smsr.keep_frozen();
+COMMENT ON TRIGGER keep_frozen ON smsr.campaign_member IS 'A cohort is frozen';
+CREATE TRIGGER keep_frozen BEFORE UPDATE OR DELETE ON smsr.campaign_outcome
+	FOR EACH ROW EXECUTE FUNCTION smsr.keep_frozen();
+COMMENT ON TRIGGER keep_frozen ON smsr.campaign_outcome IS 'What has ended has ended';
 
 -- ---- what is frozen, as one number ----
 

@@ -110,3 +110,29 @@ CREATE FUNCTION smsr.cancel_campaign(campaign bigint, because text DEFAULT NULL)
 			because, 'cancel_campaign');
 	END $$;
 COMMENT ON FUNCTION smsr.cancel_campaign(bigint, text) IS 'End a campaign: nothing is sent that has not been claimed, and smsr.tick() ends those operations; what has been claimed goes on to its own end';
+
+CREATE FUNCTION smsr.forget_campaign(campaign bigint) RETURNS int
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		c smsr.campaign := smsr.campaign_of(campaign, ARRAY['cancelled', 'finished']);
+	BEGIN
+		-- it is whoever runs the SM-SR that decides how long things are kept
+		IF smsr.require_requester() <> smsr.setting('smsr_id') THEN
+			RAISE EXCEPTION 'campaign "%" is for administrators to forget', c.name USING ERRCODE = 'insufficient_privilege';
+		END IF;
+		PERFORM smsr.record_campaign('forget_campaign', c, (SELECT jsonb_build_object('succeeded', sum(w.succeeded + w.warned),
+			'failed', sum(w.failed + w.expired), 'cancelled', sum(w.cancelled)) FROM smsr.campaign_wave w WHERE w.campaign_id = c.id));
+		DELETE FROM smsr.campaign x WHERE x.id = c.id;
+		DELETE FROM smsr.campaign_member x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.campaign_outcome x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.campaign_wave x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.campaign_stretch x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.campaign_reason x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.campaign_pace x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.campaign_end x WHERE x.campaign_id = c.id;
+		DELETE FROM smsr.lane x WHERE x.campaign_id = c.id;
+		RETURN c.members;
+	END $$;
+COMMENT ON FUNCTION smsr.forget_campaign(bigint) IS 'Remove a campaign that is over, with its members and their results; its operations and what the audit trail says of it stay. Returns how many members';

@@ -107,6 +107,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{create_campaign,rehearse,start_campaign,pause_campaign,resume_campaign,cancel_campaign,
 				rerun_campaign,undo_campaign}'),
 			('{smsr_administrator,smsr_auditor}', '{members_digest}'),
+			('{smsr_administrator}', '{forget_campaign}'),
 			-- what the policies and the views of tenants ask
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
 			('{smsr_tenant}', '{handover_euicc,authenticate_smsr,create_additional_key_set,peer_answer}'),

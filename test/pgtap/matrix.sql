@@ -189,6 +189,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('pause_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.pause_campaign(1)'),
 	('resume_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.resume_campaign(1)'),
 	('cancel_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.cancel_campaign(1)'),
+	('forget_campaign', 'administrator', NULL, 'smsr.forget_campaign(1)'),
 	('rehearse', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.rehearse(1)'),
 	('rerun_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.rerun_campaign(1, ''again'')'),
 	('undo_campaign', 'eum smdp mno m2m m2m_little m2m_none peer administrator', NULL, 'smsr.undo_campaign(1, ''back'')'),
