@@ -4,12 +4,12 @@
 #
 #   make bench                 all of it, a few minutes
 #   make bench SCALE=0.1       a quick trial; the figures mean less
-#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory import router
+#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory import router plan calls
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 SCALE=${SCALE:-1}
-all=(packets register rotation campaign claim enables guard memory import router)
+all=(packets register rotation campaign claim enables guard memory import router plan calls)
 read -ra only <<<"${ONLY:-${all[*]}}"
 
 scripts/install-deps.sh test
@@ -585,6 +585,114 @@ bench_router() {
 	many=$(PGPORT=5445 PGDATABASE=postgres seconds "SELECT sum((q ->> 'n')::int) FROM smsr.fleet_query('SELECT count(*) AS n FROM smsr.operation WHERE status IS NULL') q" 3)
 	figure "counting what is open: one database" "$(awk -v s="$one" 'BEGIN { print s * 1e6 }')" "us"
 	figure "smsr.fleet_query() of all shards" "$(awk -v s="$many" 'BEGIN { print s * 1e6 }')" "us"
+	clear_operations
+}
+
+# ---- a large inventory: last, it stays ----
+
+inventory_key=
+
+# As many eUICCs in all, synthetic ones beside the fleet.
+inventory_of() {
+	local have
+	registered
+	if [[ -z $inventory_key ]]; then
+		inventory_key=$(od -An -vtx1 -N16 /dev/urandom | tr -d ' \n')
+		install -m 600 /dev/null "$work/inventory.key"
+		printf '%s' "$inventory_key" >"$work/inventory.key"
+		((EUID != 0)) || chown postgres: "$work/inventory.key"
+		query "CREATE EXTENSION IF NOT EXISTS pgcrypto"
+		psql -Xq -v ON_ERROR_STOP=1 -f bench/inventory.sql
+		query "SELECT smsr.import_transport_key_file('bench', 'aes-cbc-zero-iv', '$work/inventory.key')" >/dev/null
+	fi
+	have=$(query "SELECT count(*) FROM smsr.euicc")
+	(($1 > have)) || return 0
+	# what their EUM signed is read by none of these, and is most of the octets
+	query "SELECT bench_inventory(1000000 + $have, $1 - $have, '$inventory_key', $1 <= 1000000)" >/dev/null
+	query "VACUUM ANALYZE"
+}
+
+bench_plan() {
+	local n asked plain
+	n=$(times 1000000)
+	inventory_of "$n"
+	heading "Planning and queueing $(group "$n") enables in one request, fsync on"
+	clear_operations
+	query "CHECKPOINT"
+	asked=$(seconds "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
+		FROM (SELECT eid, iccid FROM smsr.profile WHERE state = 'Disabled' LIMIT $n) AS p) AS chosen,
+		smsr.request('enable_profile', eids, iccids)")
+	n=$(query "SELECT count(*) FROM smsr.outbound")
+	plain=$(awk -v a="$(plain_insert operation)" -v b="$(plain_insert outbound)" 'BEGIN { print a + b }')
+	figure "smsr.request('enable_profile', ...)" "$(awk -v n="$n" -v s="$asked" 'BEGIN { print n / s }')" "operations/s"
+	figure "INSERT ... SELECT of the same rows" "$(awk -v n="$n" -v s="$plain" 'BEGIN { print n / s }')" "operations/s"
+	verdict "$(divide "$asked" "$plain")" "<=" 2 "times as long"
+	query "DROP TABLE plain"
+	clear_operations
+}
+
+# Median milliseconds of the statements on standard input, each its own transaction
+# and all of one session; the first third is left out.
+median_of() {
+	{
+		printf '%s\n' "$1" '\timing on'
+		cat
+	} | psql -XAtq -v ON_ERROR_STOP=1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' |
+		awk '{ t[NR] = $1 } END { for (i = int(NR / 3) + 1; i <= NR; i++) print t[i] }' | sort -n |
+		awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }'
+}
+
+# What a call costs must not depend on how many eUICCs there are.  The same number
+# of eUICCs is called upon each time, spread over all of them and read once before.
+bench_calls() {
+	local size sizes names i last
+	local -A first now
+	names=("a single enable_profile()" "a claim of 100 messages" "one response received" "profiles of one eUICC, as a tenant")
+	heading "What a call costs in a small and in a large inventory: medians, warm, fsync on"
+	registered
+	query "SELECT smsr.install_roles()"
+	query "SELECT smsr.bind_role('1.3.6.1.4.1.99999.3', 'bench_tenant') FROM (SELECT) s" >/dev/null 2>&1 ||
+		query "CREATE ROLE bench_tenant; SELECT smsr.bind_role('1.3.6.1.4.1.99999.3', 'bench_tenant')" >/dev/null
+	sizes=("$(times 10000)" "$(times 1000000)")
+	[[ $SCALE != 1 ]] || sizes+=(5000000)
+	# those of the fleet count, too
+	((sizes[0] >= fleet_size)) || sizes[0]=$((fleet_size + sizes[0]))
+	for size in "${sizes[@]}"; do
+		inventory_of "$size"
+		clear_operations
+		query "VACUUM ANALYZE smsr.operation, smsr.outbound, smsr.message"
+		query "DROP TABLE IF EXISTS called; CREATE TABLE called AS
+			SELECT row_number() OVER (ORDER BY e.eid) AS n, e.eid, p.iccid, e.msisdn
+			FROM (SELECT bench_eid(1000000 + $fleet_size + g * (($size - $fleet_size) / 2000)) AS eid FROM generate_series(0, 1999) g) s
+				JOIN smsr.profile e ON e.eid = s.eid AND e.state = 'Enabled'
+				JOIN smsr.profile p ON p.eid = s.eid AND p.state = 'Disabled';
+			ANALYZE called"
+		query "SELECT count(c), count(k), count(h), count(d) FROM called JOIN smsr.euicc c USING (eid) JOIN smsr.keyset k USING (eid)
+			JOIN smsr.audit_head h USING (eid) JOIN smsr.profile d USING (eid)" >/dev/null
+		query "CHECKPOINT"
+		now[0]=$(query "SELECT format('SELECT smsr.enable_profile(%L, %L);', eid, iccid) FROM called WHERE n <= 600 ORDER BY md5(n::text)" |
+			median_of "SET jit = off;")
+		query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids FROM called WHERE n > 600) c,
+			smsr.request('enable_profile', eids, iccids)" >/dev/null
+		now[1]=$(yes "SELECT count(*) FROM smsr.claim_sms('north', 100, '1 h');" | head -n 18 | median_of "SET jit = off;")
+		now[2]=$(query "SELECT format('SELECT smsr.receive_sms(%L, %L::bytea);', o.destination, bench_answer(o.eid, o.cntr))
+				FROM smsr.outbound o WHERE o.cntr IS NOT NULL ORDER BY md5(o.id::text) LIMIT 900" |
+			median_of "SET jit = off;")
+		if (($(query "SELECT count(*) FROM smsr.operation WHERE stage = 'notification'") < 900)); then
+			query "SELECT stage, status, message, count(*) FROM smsr.operation GROUP BY 1, 2, 3" >&2
+			return 1
+		fi
+		now[3]=$(query "SELECT format('SELECT count(*) FROM smsr.my_profile WHERE eid = %L;', eid) FROM called WHERE n <= 900 ORDER BY md5(n::text)" |
+			median_of "SET ROLE bench_tenant; SET jit = off;")
+		for i in "${!names[@]}"; do
+			first[$i]=${first[$i]:-${now[$i]}}
+			printf '    %-58s %12s ms\n' "$(group "$size"): ${names[$i]}" "${now[$i]}"
+		done
+	done
+	for i in "${!names[@]}"; do
+		verdict "$(divide "${now[$i]}" "${first[$i]}")" "<=" 1.2 "${names[$i]}: largest to smallest"
+	done
+	query "DROP TABLE called"
 	clear_operations
 }
 

@@ -92,6 +92,17 @@ uint8		smsr_spi2 = 0;
 int			smsr_notice_retention = 30 * 24 * 60 * 60;
 
 /*
+ * smsr.recent_operations: for how long an operation that has ended stays in
+ * smsr.operation.  smsr.message_retention, smsr.operation_retention,
+ * smsr.history_retention: for how long messages, operations that have ended
+ * and versions of the EIS are kept at all; -1: for good.
+ */
+int			smsr_recent_operations = 30 * 24 * 60 * 60;
+int			smsr_message_retention = -1;
+int			smsr_operation_retention = -1;
+int			smsr_history_retention = -1;
+
+/*
  * smsr.peer_message_retention: for how long messages between SM-SRs are kept
  * that nobody waits for any more.
  */
@@ -346,6 +357,26 @@ _PG_init(void)
 							"How long messages between SM-SRs are kept that nobody waits for any more.",
 							"smsr.maintain() removes those that are older.",
 							&smsr_peer_message_retention, 30 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.recent_operations",
+							"How long an operation that has ended stays in smsr.operation.",
+							"Then smsr.maintain() moves it to smsr.operation_history.",
+							&smsr_recent_operations, 30 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.message_retention",
+							"How long messages are kept.",
+							"smsr.maintain() drops months that are older; -1: none.",
+							&smsr_message_retention, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.operation_retention",
+							"How long operations that have ended are kept.",
+							"smsr.maintain() drops months that are older; -1: none.",
+							&smsr_operation_retention, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.history_retention",
+							"How long versions of profiles and EIS are kept.",
+							"smsr.maintain() drops months that are older; -1: none.",
+							&smsr_history_retention, -1, -1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.retire_keys_after",
 							"How long a card key set that was superseded still opens what comes in.",

@@ -5,6 +5,8 @@
 CREATE FUNCTION smsr.make_partition(history name, month date) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE STRICT
 	SET search_path = pg_catalog, smsr, pg_temp
+	-- whoever makes it: months of one time zone leave no gaps
+	SET timezone = 'UTC'
 	AS $$
 	DECLARE
 		pattern regclass := format('smsr.%I', history || '_default')::regclass;

@@ -1,6 +1,9 @@
 -- The inventory and what is under way.  Every big table's key begins with eid;
 -- nothing refers to an eUICC by a foreign key that would take history along
 -- when the eUICC leaves.
+--
+-- Of a table of ten million rows, autovacuum's default would let two million be dead
+-- before it looks: those that every packet changes are vacuumed at a fiftieth.
 
 CREATE TABLE smsr.euicc (
 	eid smsr.eid PRIMARY KEY,
@@ -31,7 +34,7 @@ CREATE TABLE smsr.euicc (
 	meid text,
 	additional_properties jsonb,
 	changed_at timestamptz NOT NULL DEFAULT now()
-) WITH (fillfactor = 90);
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 COMMENT ON TABLE smsr.euicc IS 'The EIS of each eUICC under management: one row an eUICC (SGP.02 Annex E)';
 COMMENT ON COLUMN smsr.euicc.remaining_memory IS 'Octets free for profiles, as last computed or audited';
 COMMENT ON COLUMN smsr.euicc.changed_at IS 'Since when the EIS in this row is as it is; a trigger keeps it, whatever an UPDATE writes';
@@ -86,7 +89,7 @@ CREATE TABLE smsr.profile (
 	changed_at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (eid, isdp_aid),
 	UNIQUE (eid, iccid)
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 CREATE UNIQUE INDEX profile_one_enabled ON smsr.profile (eid) WHERE state = 'Enabled';
 CREATE UNIQUE INDEX profile_one_fallback ON smsr.profile (eid) WHERE fallback_attribute;
 CREATE INDEX profile_msisdn ON smsr.profile (msisdn);
@@ -145,18 +148,21 @@ CREATE TABLE smsr.operation (
 	CHECK ((status IS NULL) = (stage <> 'finished')),
 	CHECK ((status IS NULL) = (finished_at IS NULL)),
 	CHECK (subject_code IS NOT NULL OR status IS NULL OR status = 'EXECUTED_SUCCESS')
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
+	autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
 CREATE UNIQUE INDEX operation_one_running ON smsr.operation (eid)
 	WHERE status IS NULL AND exclusive AND stage <> 'waiting';
 CREATE UNIQUE INDEX operation_call_id ON smsr.operation (eid, requester_id, call_id) WHERE call_id IS NOT NULL;
 CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE status IS NULL;
 CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waiting';
+-- what may go to the history
+CREATE INDEX operation_finished ON smsr.operation (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX operation_notified ON smsr.operation (stage_at) WHERE stage = 'notification';
 CREATE INDEX operation_id ON smsr.operation (id);
 CREATE INDEX operation_approval ON smsr.operation (approval_id) WHERE approval_id IS NOT NULL;
 CREATE INDEX operation_campaign ON smsr.operation (campaign_id, id) WHERE campaign_id IS NOT NULL;
 CREATE INDEX operation_requester ON smsr.operation (requester_id, id);
-COMMENT ON TABLE smsr.operation IS 'Every function that was called, from request to its one terminal status; rows outlive the eUICC';
+COMMENT ON TABLE smsr.operation IS 'Functions that were called, from request to their one terminal status, and until smsr.recent_operations after it: then they are in smsr.operation_history; rows outlive the eUICC';
 COMMENT ON COLUMN smsr.operation.requested_by IS 'Database role that called; NULL for what the server began by itself';
 COMMENT ON COLUMN smsr.operation.reason IS 'Reason or ticket that was given with the call (smsr.reason)';
 COMMENT ON COLUMN smsr.operation.approval_id IS 'The approval (smsr.approval) that it waits or waited for';

@@ -109,7 +109,7 @@ CREATE TABLE smsr.keyset (
 	replaces text CHECK (replaces IN ('revoked', 'compromised')),
 	PRIMARY KEY (eid, sd_aid, kvn),
 	CHECK (replaces IS NULL OR state = 'pending')
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 -- no index on what a packet changes: the counter is raised in place
 CREATE INDEX keyset_retiring ON smsr.keyset (state_at) WHERE state = 'retiring';
 CREATE INDEX keyset_open ON smsr.keyset (state) WHERE state IN ('pending', 'compromised');

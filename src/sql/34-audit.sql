@@ -57,7 +57,7 @@ CREATE TABLE smsr.audit_head (
 	recorded_at timestamptz NOT NULL,
 	UNIQUE NULLS NOT DISTINCT (eid, chain_party),
 	CHECK (eid IS NULL OR chain_party IS NULL)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE smsr.audit_head IS 'The last record of each chain: what the next one hangs on, and who writes it waits for';
 COMMENT ON COLUMN smsr.audit_head.eid IS 'NULL: the chain of chain_party, or if that is NULL, too, of the SM-SR itself';
 
@@ -200,6 +200,8 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'move_out' THEN '\xff50'::bytea
 				WHEN 'move_in' THEN '\xff51'::bytea
 				WHEN 'move_cancel' THEN '\xff52'::bytea
+				-- how long things are kept
+				WHEN 'drop_history' THEN '\xff60'::bytea
 				ELSE '\xffff'::bytea
 			END);
 	END $$;

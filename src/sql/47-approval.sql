@@ -134,7 +134,7 @@ CREATE FUNCTION smsr.approval_of(p_id bigint) RETURNS smsr.approval
 		role name;
 	BEGIN
 		SELECT * INTO a FROM smsr.approval x WHERE x.id = p_id
-			OR x.id = (SELECT o.approval_id FROM smsr.operation o WHERE o.id = p_id)
+			OR x.id = (SELECT o.approval_id FROM smsr.every_operation o WHERE o.id = p_id)
 			OR x.id = (SELECT c.approval_id FROM smsr.campaign c WHERE c.id = p_id);
 		-- to whom it is not to be decided by, it is not there
 		IF FOUND THEN

@@ -177,7 +177,7 @@ CREATE FUNCTION smsr.audited_eis(operation_id bigint) RETURNS xml
 		eis smsr.eis_writing;
 		card smsr.euicc;
 	BEGIN
-		SELECT o.* INTO audit FROM smsr.operation o
+		SELECT o.* INTO audit FROM smsr.every_operation o
 			WHERE o.id = audited_eis.operation_id AND o.function = 'audit_eis' AND (o.requester_id = me OR my_kind = 'OWN');
 		IF NOT FOUND THEN
 			PERFORM smsr.refuse('audited_eis', NULL, NULL, me, '1.6', '3.9', 'the party has no such audit');
@@ -221,7 +221,7 @@ CREATE FUNCTION smsr.operation_response(operation_id bigint) RETURNS bytea
 		response bytea;
 	BEGIN
 		-- an audit's answer names every ISD-P on the card
-		SELECT o.response_data INTO response FROM smsr.operation o
+		SELECT o.response_data INTO response FROM smsr.every_operation o
 			WHERE o.id = operation_response.operation_id AND (mine OR (o.requester_id = me AND o.function <> 'audit_eis'));
 		IF NOT FOUND THEN
 			PERFORM smsr.refuse('operation_response', NULL, NULL, me, '1.6', '3.9',

@@ -84,6 +84,29 @@ CREATE FUNCTION smsr.needs_iccid(function text) RETURNS boolean
 	RETURN function OPERATOR(pg_catalog.<>) ALL (ARRAY['update_smsr_addressing', 'rotate_keys', 'audit_eis']);
 COMMENT ON FUNCTION smsr.needs_iccid(text) IS 'Whether a function that involves the card is about one of its profiles';
 
+-- Whoever asks has the eUICC's row, or no business with it.  One statement: what is
+-- moved to the history meanwhile is in the one or in the other.
+CREATE FUNCTION smsr.known_calls(requester text, eids smsr.eid[], call_ids text[]) RETURNS bigint[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	BEGIN
+		IF call_ids IS NULL THEN
+			RETURN NULL;
+		END IF;
+		RETURN ARRAY(SELECT coalesce(
+				(SELECT o.id FROM smsr.operation o
+					WHERE o.eid = u.eid AND o.requester_id = known_calls.requester AND o.call_id = u.call_id),
+				-- for how long a call is known at least after its end: the one place where that
+				-- stands, so that not every month there ever was is looked through
+				(SELECT max(h.id) FROM smsr.operation_history h
+					WHERE h.eid = u.eid AND h.requester_id = known_calls.requester AND h.call_id = u.call_id
+						AND h.finished_at > now() - interval '92 days'))
+			FROM unnest(eids, call_ids) WITH ORDINALITY u (eid, call_id, n)
+			ORDER BY u.n);
+	END $$;
+COMMENT ON FUNCTION smsr.known_calls(text, smsr.eid[], text[]) IS 'The operations of calls that a party has made before, by call_id, if they are in smsr.operation or ended in the last 92 days: as many elements, NULL where there is none';
+
 -- What smsr.request() and campaigns stand on: who asks is an argument, so nobody is
 -- granted it.
 CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
@@ -92,6 +115,14 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 	RETURNS TABLE (eid smsr.eid, operation_id bigint)
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
+	-- One plan for good, by indexes, however long the arrays are and however small the
+	-- tables were when it was made: one that depended on the arrays' length would be made
+	-- anew at each call, which takes longer than the call
+	SET plan_cache_mode = force_generic_plan
+	SET enable_seqscan = off
+	SET enable_hashjoin = off
+	SET enable_mergejoin = off
+	SET enable_material = off
 	AS $$
 	#variable_conflict use_column
 	DECLARE
@@ -102,11 +133,17 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		expiry timestamptz := now() + smsr.validity(request_for.validity);
 		needs_iccid boolean;
 		is_exclusive boolean;
-		calls bigint;
 		approvers name[];
 		approval bigint;
-		concerned smsr.eid[] := eids;
 		longest int;
+		-- what is worked on at a time: it stays in memory, however many are asked
+		batch CONSTANT int := 10000;
+		ids bigint[];
+		concerned smsr.eid[] := eids;
+		part record;
+		known bigint[];
+		may record;
+		done record;
 	BEGIN
 		IF function IS NULL OR function NOT IN (SELECT smsr.card_functions()) THEN
 			RAISE EXCEPTION 'unknown function "%"', function
@@ -132,7 +169,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 			RAISE EXCEPTION 'eids, iccids, call_ids and arguments must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
-		IF EXISTS (SELECT FROM unnest(call_ids) i WHERE length(i) NOT BETWEEN 1 AND 255) THEN
+		IF call_ids IS NOT NULL AND EXISTS (SELECT FROM unnest(call_ids) i WHERE length(i) NOT BETWEEN 1 AND 255) THEN
 			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		IF function = 'rotate_keys' AND EXISTS (SELECT FROM unnest(arguments) a
@@ -160,7 +197,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 							smsr.sms_segment_count(longest + 45), smsr.setting('max_segments'));
 			END IF;
 		END IF;
-		IF EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN
+		IF call_ids IS NOT NULL AND EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN
 			RAISE EXCEPTION 'a call_id stands twice for the same eUICC in one request'
 				USING ERRCODE = 'invalid_parameter_value';
 		END IF;
@@ -174,125 +211,150 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		END IF;
 
 		-- one eUICC, one writer: whoever changes its operations holds its row; nobody
-		-- holds that of an eUICC that is none of his business
+		-- holds that of an eUICC that is none of his business.  All of them before
+		-- anything is recorded: what else two calls of a party share comes after
 		IF NOT own THEN
-			SELECT array_agg(u.eid) INTO concerned
-				FROM unnest(eids) WITH ORDINALITY u (eid, n)
-					JOIN smsr.authorise_all(me, function, eids, iccids, request_for.arguments) z ON z.n = u.n
+			SELECT array_agg(eids[z.n]) INTO concerned
+				FROM smsr.authorise_all(me, function, eids, iccids, request_for.arguments) z
 				WHERE z.allowed OR z.subject_code = '8.2.1';
 		END IF;
 		PERFORM FROM smsr.euicc e
-			WHERE e.eid IN (SELECT unnest(concerned)) ORDER BY e.eid FOR NO KEY UPDATE;
+			WHERE e.eid = ANY (concerned) ORDER BY e.eid FOR NO KEY UPDATE;
 
-		RETURN QUERY
-		WITH asked AS MATERIALIZED (
-			SELECT a.n, a.id, a.eid, a.iccid, a.call_id, a.arguments, coalesce(a.lane_id, lane) AS lane_id, o.id AS known_id,
-				row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) > 1 AS second
-			-- ids in the order of the call, whatever the plan
-			FROM (SELECT u.*, smsr.next_id() AS id
-					FROM unnest(eids, iccids, call_ids, request_for.arguments, lane_ids) WITH ORDINALITY u (eid, iccid, call_id, arguments, lane_id, n)) a
-				LEFT JOIN smsr.operation o
-					ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
-		), judged AS MATERIALIZED (
-			SELECT a.*, e.eid IS NOT NULL AS registered, h.eid IS NOT NULL AS leaving,
-				p.state, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
-				-- the operation is the caller's to read: it names no ISD-P that is not
-				CASE WHEN function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
-					WHEN own OR z.allowed THEN p.isdp_aid END AS isdp_aid,
-				a.second OR EXISTS (SELECT FROM smsr.operation r
-					WHERE r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting')
-					-- on its way to another shard: the call goes along
-					OR v.eid IS NOT NULL AS busy,
-				-- to a party that has nothing to do with it, an eUICC is neither there nor busy
-				NOT own AND z.allowed IS NOT TRUE AND z.subject_code IS DISTINCT FROM '8.2.1' AS barred,
-				CASE
-					WHEN NOT own AND z.allowed IS NOT TRUE THEN ROW(NULL, coalesce(z.subject_code, '1.2'), coalesce(z.reason_code, '4.2'),
-						coalesce(z.because, 'the decision could not be made'))::smsr.refusal
-					WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
-					WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
-					-- registered before its keys are there (smsr.eis_without_keys)
-					WHEN EXISTS (SELECT FROM smsr.keyset_listed l WHERE l.eid = a.eid AND l.state = 'awaited')
-							AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = a.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80' AND k.state = 'active')
-						THEN ROW(NULL, '8.4', '3.9', 'the eUICC is registered without keys: they are to be imported first')::smsr.refusal
-					ELSE smsr.judge(function, p.state, p.fallback_attribute, p.pol2,
-						c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
-						p.emergency_attribute, e.remote_provisioning_version)
-				END AS refusal
-			FROM asked a
-				LEFT JOIN smsr.euicc e ON e.eid = a.eid
-				LEFT JOIN smsr.handover h ON h.eid = a.eid AND h.side = 'gives'
-				LEFT JOIN smsr.move v ON v.eid = a.eid AND v.stage = 'closed'
-				LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
-				LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
-				LEFT JOIN smsr.authorise_all(me, function, CASE WHEN own THEN '{}' ELSE eids END,
-					CASE WHEN own THEN '{}' ELSE iccids END, CASE WHEN own THEN '{}' ELSE request_for.arguments END) z ON z.n = a.n
-			WHERE a.known_id IS NULL
-		), decided AS MATERIALIZED (
-			SELECT j.*, s.*,
-				approval IS NOT NULL AS held,
-				j.registered AND NOT j.barred AND NOT j.leaving AND j.busy AS waits,
-				NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
-			FROM judged j CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
-				'start', target_enabled => j.state = 'Enabled') s
-		), stored AS (
-			INSERT INTO smsr.operation (id, eid, function, requester_id, requested_by, reason, call_id, iccid, isdp_aid, arguments,
-				approval_id, lane_id, campaign_id, step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
-			SELECT d.id, d.eid, function, me, request_for.requested_by, request_for.reason, d.call_id, d.iccid,
-				CASE WHEN function <> 'create_isdp' OR NOT (d.refused OR d.waits OR d.held) THEN d.isdp_aid END,
-				d.arguments,
-				CASE WHEN NOT d.refused THEN approval END,
-				d.lane_id, campaign,
-				CASE WHEN NOT d.waits AND NOT d.refused AND NOT d.held THEN d.step END,
-				CASE WHEN d.refused THEN 'finished' WHEN d.held THEN 'held' WHEN d.waits THEN 'waiting' ELSE d.stage END,
-				-- what is held holds up nobody
-				is_exclusive AND NOT (d.held AND NOT d.refused),
-				CASE WHEN d.refused THEN 'FAILED' END,
-				CASE WHEN d.refused THEN (d.refusal).subject_code END,
-				CASE WHEN d.refused THEN (d.refusal).reason_code END,
-				CASE WHEN d.refused THEN (d.refusal).because END,
-				expiry,
-				CASE WHEN d.refused THEN clock_timestamp() END
-			FROM decided d
-			ORDER BY d.n
-		), queued AS (
-			INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
-			SELECT d.eid, d.id, d.step, d.isdr_aid, smsr.packet_target(d.step, d.isdp_aid),
-				smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
-					d.arguments, NULL),
-				d.msisdn, d.mno_id, d.lane_id,
-				CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
-			FROM decided d
-			WHERE NOT d.waits AND NOT d.refused AND NOT d.held
-			ORDER BY d.n
-		), recorded AS MATERIALIZED (
-			-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
-			SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN NOT d.barred THEN d.eid END, function, d.id, me, 'FAILED',
-				(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid,
-				CASE WHEN d.barred THEN jsonb_build_object('eid', d.eid::text) END,
-				p_requested_by => request_for.requested_by, p_reason => request_for.reason) ORDER BY d.n))
-			FROM decided d
-			WHERE d.refused
-		), told AS (
-			INSERT INTO smsr.campaign_end (campaign_id, eid, operation_id, status, subject_code, reason_code, message)
-			SELECT campaign, d.eid, d.id, 'FAILED', (d.refusal).subject_code, (d.refusal).reason_code, (d.refusal).because
-			FROM decided d
-			WHERE d.refused AND campaign IS NOT NULL
-		)
-		SELECT a.eid, coalesce(a.known_id, d.id)
-		FROM asked a LEFT JOIN decided d USING (n)
-			CROSS JOIN recorded	-- one row, and a volatile call that must be made
-		ORDER BY a.n;
-		GET DIAGNOSTICS calls = ROW_COUNT;
-		IF function = 'rotate_keys' THEN
-			PERFORM smsr.start_next(f.eid) FROM (SELECT DISTINCT r.eid FROM smsr.begin_rotations(me, eids) r (eid)) f;
-		END IF;
-		-- what waits behind a call of this very request that was refused
-		IF calls > (SELECT count(DISTINCT e) FROM unnest(eids) e) THEN
-			PERFORM smsr.start_next(d.e) FROM (SELECT DISTINCT e FROM unnest(concerned) e) d;
-		END IF;
+		-- ids in the order of the call
+		ids := ARRAY(SELECT smsr.next_id() FROM generate_series(1, n));
+		FOR part IN
+			SELECT array_agg(s.eid) AS eids, array_agg(s.iccid) AS iccids, array_agg(s.call_id) AS call_ids,
+				array_agg(s.arguments) AS arguments, array_agg(s.lane_id) AS lane_ids, array_agg(s.id) AS ids, array_agg(s.turn) AS turns
+			FROM (SELECT u.*, (row_number() OVER (ORDER BY u.eid, u.turn) - 1) / batch AS part
+					FROM unnest(eids, iccids, call_ids, request_for.arguments, lane_ids, ids) WITH ORDINALITY
+						u (eid, iccid, call_id, arguments, lane_id, id, turn)) s
+			GROUP BY s.part
+			ORDER BY s.part
+		LOOP
+			known := smsr.known_calls(me, part.eids, CASE WHEN call_ids IS NOT NULL THEN part.call_ids END);
+			-- again, now that nobody changes what it is decided by
+			SELECT array_agg(z.n ORDER BY z.n) AS turns, array_agg(z.allowed ORDER BY z.n) AS allowed,
+					array_agg(z.subject_code ORDER BY z.n) AS subjects, array_agg(z.reason_code ORDER BY z.n) AS reasons,
+					array_agg(z.because ORDER BY z.n) AS becauses
+				INTO may
+				FROM smsr.authorise_all(me, function, part.eids, part.iccids, part.arguments) z
+				WHERE NOT own;
+			IF NOT own AND may.turns IS DISTINCT FROM ARRAY(SELECT generate_series(1::bigint, cardinality(part.eids))) THEN
+				RAISE EXCEPTION 'the decision could not be made' USING ERRCODE = 'internal_error';
+			END IF;
+
+			-- What is the same for all is not asked for each
+			WITH start AS MATERIALIZED (
+				SELECT t.target_enabled, s.step, s.stage
+				FROM (VALUES (true), (false), (NULL)) t (target_enabled)
+					CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
+						'start', target_enabled => t.target_enabled) s
+			), decided AS MATERIALIZED (
+				SELECT j.*, s.step, s.stage,
+					approval IS NOT NULL AS held,
+					j.registered AND NOT j.barred AND NOT j.leaving AND j.busy AS waits,
+					NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
+				FROM (SELECT a.*, e.eid IS NOT NULL AS registered, h.eid IS NOT NULL AS leaving,
+						p.state = 'Enabled' AS target_enabled, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
+						-- the operation is the caller's to read: it names no ISD-P that is not
+						CASE WHEN a.known_id IS NOT NULL THEN NULL
+							WHEN request_for.function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
+							WHEN own OR a.allowed THEN p.isdp_aid END AS isdp_aid,
+						-- on its way to another shard: the call goes along
+						a.second OR r.eid IS NOT NULL OR v.eid IS NOT NULL AS busy,
+						-- to a party that has nothing to do with it, an eUICC is neither there nor busy
+						NOT own AND a.allowed IS NOT TRUE AND a.subject_code IS DISTINCT FROM '8.2.1' AS barred,
+						CASE
+							WHEN a.known_id IS NOT NULL THEN NULL
+							WHEN NOT own AND a.allowed IS NOT TRUE THEN ROW(NULL, coalesce(a.subject_code, '1.2'), coalesce(a.reason_code, '4.2'),
+								coalesce(a.because, 'the decision could not be made'))::smsr.refusal
+							WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
+							WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
+							-- registered before its keys are there (smsr.eis_without_keys)
+							WHEN EXISTS (SELECT FROM smsr.keyset_listed l WHERE l.eid = a.eid AND l.state = 'awaited')
+									AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = a.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80' AND k.state = 'active')
+								THEN ROW(NULL, '8.4', '3.9', 'the eUICC is registered without keys: they are to be imported first')::smsr.refusal
+							ELSE smsr.judge(request_for.function, p.state, p.fallback_attribute, p.pol2,
+								c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
+								p.emergency_attribute, e.remote_provisioning_version)
+						END AS refusal
+					FROM (SELECT u.*, row_number() OVER (PARTITION BY u.eid, u.known_id IS NULL ORDER BY u.turn) > 1 AS second
+							FROM unnest(part.eids, part.iccids, part.call_ids, part.arguments, part.lane_ids, part.ids, part.turns, known,
+								may.allowed, may.subjects, may.reasons, may.becauses)
+								u (eid, iccid, call_id, arguments, lane_id, id, turn, known_id, allowed, subject_code, reason_code, because)) a
+						LEFT JOIN smsr.euicc e ON e.eid = a.eid
+						LEFT JOIN smsr.handover h ON h.eid = a.eid AND h.side = 'gives'
+						LEFT JOIN smsr.move v ON v.eid = a.eid AND v.stage = 'closed'
+						LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
+						LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
+						LEFT JOIN smsr.operation r ON r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting'
+					-- so that a judgement is made once, however often it is looked at
+					OFFSET 0) j
+					LEFT JOIN start s ON s.target_enabled IS NOT DISTINCT FROM j.target_enabled
+				ORDER BY j.turn
+			), stored AS (
+				INSERT INTO smsr.operation (id, eid, function, requester_id, requested_by, reason, call_id, iccid, isdp_aid, arguments,
+					approval_id, lane_id, campaign_id, step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
+				SELECT d.id, d.eid, request_for.function, me, request_for.requested_by, request_for.reason, d.call_id, d.iccid,
+					CASE WHEN request_for.function <> 'create_isdp' OR NOT (d.refused OR d.waits OR d.held) THEN d.isdp_aid END,
+					d.arguments,
+					CASE WHEN NOT d.refused THEN approval END,
+					coalesce(d.lane_id, lane), campaign,
+					CASE WHEN NOT d.waits AND NOT d.refused AND NOT d.held THEN d.step END,
+					CASE WHEN d.refused THEN 'finished' WHEN d.held THEN 'held' WHEN d.waits THEN 'waiting' ELSE d.stage END,
+					-- what is held holds up nobody
+					is_exclusive AND NOT (d.held AND NOT d.refused),
+					CASE WHEN d.refused THEN 'FAILED' END,
+					CASE WHEN d.refused THEN (d.refusal).subject_code END,
+					CASE WHEN d.refused THEN (d.refusal).reason_code END,
+					CASE WHEN d.refused THEN (d.refusal).because END,
+					expiry,
+					CASE WHEN d.refused THEN clock_timestamp() END
+				FROM decided d
+				WHERE d.known_id IS NULL
+			), queued AS (
+				INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
+				SELECT d.eid, d.id, d.step, d.isdr_aid, smsr.packet_target(d.step, d.isdp_aid),
+					smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
+						d.arguments, NULL),
+					d.msisdn, d.mno_id, coalesce(d.lane_id, lane),
+					CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
+				FROM decided d
+				WHERE d.known_id IS NULL AND NOT d.waits AND NOT d.refused AND NOT d.held
+			), recorded AS MATERIALIZED (
+				-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
+				SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN NOT d.barred THEN d.eid END, function, d.id, me, 'FAILED',
+					(d.refusal).subject_code, (d.refusal).reason_code, d.isdp_aid, d.iccid,
+					CASE WHEN d.barred THEN jsonb_build_object('eid', d.eid::text) END,
+					p_requested_by => request_for.requested_by, p_reason => request_for.reason) ORDER BY d.turn))
+				FROM decided d
+				WHERE d.known_id IS NULL AND d.refused
+			), told AS (
+				INSERT INTO smsr.campaign_end (campaign_id, eid, operation_id, status, subject_code, reason_code, message)
+				SELECT campaign, d.eid, d.id, 'FAILED', (d.refusal).subject_code, (d.refusal).reason_code, (d.refusal).because
+				FROM decided d
+				WHERE d.known_id IS NULL AND d.refused AND campaign IS NOT NULL
+			)
+			SELECT array_agg(d.turn) FILTER (WHERE d.known_id IS NOT NULL) AS known_turns,
+					array_agg(d.known_id) FILTER (WHERE d.known_id IS NOT NULL) AS known_ids,
+					-- what waits behind a call of this very request that was refused
+					array_agg(DISTINCT d.eid) FILTER (WHERE d.second AND d.waits) AS behind
+				INTO done
+				FROM decided d
+					CROSS JOIN recorded;	-- one row, and a volatile call that must be made
+			FOR k IN 1 .. coalesce(cardinality(done.known_turns), 0) LOOP
+				ids[done.known_turns[k]] := done.known_ids[k];
+			END LOOP;
+			IF function = 'rotate_keys' THEN
+				PERFORM smsr.start_next(f.eid) FROM (SELECT DISTINCT r.eid FROM smsr.begin_rotations(me, part.eids) r (eid)) f;
+			END IF;
+			PERFORM smsr.start_next(b) FROM unnest(done.behind) b;
+		END LOOP;
+		RETURN QUERY SELECT u.eid, u.id FROM unnest(eids, ids) u (eid, id);
 		IF approval IS NOT NULL AND EXISTS (SELECT FROM smsr.operation o WHERE o.approval_id = approval) THEN
 			PERFORM smsr.ask_approval(approval, function, me, format('%s for %s eUICCs', function, n), NULL, n, approvers, expiry);
-		ELSIF calls > 0 THEN
+		ELSIF n > 0 THEN
 			PERFORM smsr.ring();
 		END IF;
 	END $$;

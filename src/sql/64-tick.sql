@@ -98,15 +98,20 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 		made int;
 	BEGIN
 		SELECT count(*) FILTER (WHERE smsr.make_partition(h.history, m::date)) INTO made
-			FROM unnest(ARRAY['message', 'audit_trail', 'profile_history', 'euicc_history']) h (history),
+			FROM unnest(ARRAY['message', 'audit_trail', 'profile_history', 'euicc_history', 'operation_history']) h (history),
 				generate_series(date_trunc('month', now()) + interval '1 month',
 					date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m;
+		-- a million a call: whoever calls it daily has done with what ended in a day
+		FOR i IN 1 .. 100 LOOP
+			EXIT WHEN smsr.move_operations() = 0;
+		END LOOP;
+		PERFORM smsr.keep_retentions();
 		PERFORM smsr.prune_notices();
 		PERFORM smsr.prune_peer_messages();
 		PERFORM smsr.expire_key_ceremonies();
 		RETURN made;
 	END $$;
-COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, whose old ones are dropped by whoever decides how long to keep them, and remove old notices and messages between SM-SRs; returns how many partitions';
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, move operations that have long ended to their history, drop the months that the settings say, and remove old notices and messages between SM-SRs; call it daily. Returns how many partitions were made';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -168,9 +168,8 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 			END IF;
 			may := smsr.authorise(me, p_function, p_eid, p_iccid, p_arguments);
 		END IF;
-		SELECT o.id INTO local_operation.id FROM smsr.operation o
-			WHERE o.eid = p_eid AND o.requester_id = me AND o.call_id = p_call_id;
-		IF FOUND THEN
+		id := (smsr.known_calls(me, ARRAY[p_eid], ARRAY[p_call_id]))[1];
+		IF id IS NOT NULL THEN
 			proceed := false;
 			RETURN;
 		END IF;

@@ -121,7 +121,7 @@ CREATE FUNCTION smsr.prepare_smsr_change(eids smsr.eid[], current_smsr_id text, 
 		WITH asked AS MATERIALIZED (
 			SELECT a.*, o.id AS known_id, row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) AS nth
 			FROM (SELECT u.*, smsr.next_id() AS id FROM unnest(eids, call_ids) WITH ORDINALITY u (eid, call_id, n)) a
-				LEFT JOIN smsr.operation o ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
+				CROSS JOIN LATERAL (SELECT (smsr.known_calls(me, ARRAY[a.eid], ARRAY[a.call_id]))[1] AS id) o
 		), judged AS MATERIALIZED (
 			SELECT a.*, h.id AS handover_id, h.stage AS stage_before,
 				smsr.handover('takes', CASE WHEN h.side = 'takes' THEN h.stage END, h.warned, 'prepare', e.eid IS NOT NULL, false) AS v,
@@ -219,7 +219,7 @@ CREATE FUNCTION smsr.smsr_change(eids smsr.eid[], target_smsr_id text, validity 
 			SELECT a.*, o.id AS known_id, row_number() OVER (PARTITION BY a.eid, o.id IS NULL ORDER BY a.n) AS nth
 			FROM (SELECT u.*, smsr.next_id() AS id, smsr.next_id() AS handover_id, smsr.next_id() AS offer_id
 					FROM unnest(eids, call_ids) WITH ORDINALITY u (eid, call_id, n)) a
-				LEFT JOIN smsr.operation o ON o.eid = a.eid AND o.requester_id = me AND o.call_id = a.call_id
+				CROSS JOIN LATERAL (SELECT (smsr.known_calls(me, ARRAY[a.eid], ARRAY[a.call_id]))[1] AS id) o
 		), judged AS MATERIALIZED (
 			SELECT a.n, a.eid, a.call_id, a.id, coalesce(h.id, a.handover_id) AS handover_id, a.offer_id,
 				h.stage AS stage_before, v.stage AS stage_after, v.effects, v.status, v.because,

@@ -14,7 +14,7 @@ CREATE FUNCTION smsr.timeline(p_eid smsr.eid)
 		FROM (
 			SELECT o.requested_at AS at, 0 AS n, 'call ' || o.function AS what, o.id AS operation_id, NULL AS outcome,
 				concat_ws(' ', 'by', o.requester_id, 'ICCID ' || o.iccid::text) AS detail, NULL AS decoded
-			FROM smsr.operation o WHERE o.eid = p_eid
+			FROM smsr.every_operation o WHERE o.eid = p_eid
 			UNION ALL
 			SELECT coalesce(m.sent_at, m.at), 1,
 				CASE m.direction WHEN 'out' THEN 'command to ' ELSE 'message from ' END || coalesce(m.address, '?'),
@@ -33,7 +33,7 @@ CREATE FUNCTION smsr.timeline(p_eid smsr.eid)
 			UNION ALL
 			SELECT o.finished_at, 2, 'end of ' || o.function, o.id, o.status,
 				concat_ws(' ', o.subject_code, o.reason_code, o.message), NULL
-			FROM smsr.operation o WHERE o.eid = p_eid AND o.finished_at IS NOT NULL
+			FROM smsr.every_operation o WHERE o.eid = p_eid AND o.finished_at IS NOT NULL
 		) t
 		ORDER BY t.at, t.n, t.operation_id
 	$$;

@@ -5,7 +5,7 @@ CREATE FUNCTION smsr.why(p_operation bigint) RETURNS TABLE (what text, says text
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 		SELECT w.what, w.says
-		FROM smsr.operation o
+		FROM smsr.every_operation o
 			LEFT JOIN smsr.outbound b ON b.eid = o.eid AND b.operation_id = o.id
 			LEFT JOIN LATERAL (SELECT r.id, r.function FROM smsr.operation r
 				WHERE r.eid = o.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting') r ON true
@@ -41,9 +41,11 @@ CREATE FUNCTION smsr.unstick(p_operation bigint) RETURNS text
 	DECLARE
 		op smsr.operation;
 	BEGIN
-		SELECT * INTO op FROM smsr.operation o WHERE o.id = p_operation;
+		SELECT * INTO op FROM smsr.every_operation o WHERE o.id = p_operation;
 		IF NOT FOUND THEN
 			RAISE EXCEPTION 'there is no operation %', p_operation USING ERRCODE = 'no_data_found';
+		ELSIF op.status IS NOT NULL THEN
+			RETURN 'nothing to do: it is finished';
 		END IF;
 		PERFORM FROM smsr.euicc e WHERE e.eid = op.eid FOR NO KEY UPDATE;
 		PERFORM FROM smsr.outbound b WHERE b.eid = op.eid ORDER BY b.id FOR UPDATE;

@@ -124,6 +124,7 @@ CREATE FUNCTION smsr.move_unpack(packages jsonb[]) RETURNS void
 				CASE r.table_name WHEN 'audit_trail' THEN 'o.eid = n.eid AND o.number = n.number'
 					WHEN 'euicc_history' THEN 'o.eid = n.eid AND o.until = n.until AND o.gone = n.gone'
 					WHEN 'profile_history' THEN 'o.eid = n.eid AND o.isdp_aid = n.isdp_aid AND o.until = n.until'
+					WHEN 'operation_history' THEN 'o.eid = n.eid AND o.id = n.id'
 					WHEN 'handover_step' THEN 'o.eid = n.eid AND o.id = n.id' END AS same
 			FROM smsr.move_rules() WITH ORDINALITY r (table_name, rule, n) WHERE r.rule IN ('moves', 'is copied') ORDER BY r.n
 		LOOP

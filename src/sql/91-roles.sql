@@ -78,7 +78,11 @@ COMMENT ON VIEW smsr.my_euicc IS 'eUICCs that the calling party has to do with: 
 CREATE VIEW smsr.my_operation WITH (security_invoker = true) AS
 	SELECT o.id, o.eid, o.function, o.requester_id, o.requested_by, o.call_id, o.iccid, o.isdp_aid, o.arguments,
 		o.stage, o.status, o.subject_code, o.reason_code, o.message, o.requested_at, o.expires_at, o.finished_at
-	FROM smsr.operation o;
+	FROM smsr.operation o
+	UNION ALL
+	SELECT h.id, h.eid, h.function, h.requester_id, h.requested_by, h.call_id, h.iccid, h.isdp_aid, h.arguments,
+		h.stage, h.status, h.subject_code, h.reason_code, h.message, h.requested_at, h.expires_at, h.finished_at
+	FROM smsr.operation_history h;
 COMMENT ON VIEW smsr.my_operation IS 'Operations that the calling party has requested';
 
 CREATE VIEW smsr.my_notice WITH (security_invoker = true) AS
@@ -120,7 +124,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
-				set_approval_rule,remove_approval_rule,set_gateway_limit,set_tenant_share,maintain,take_checkpoint}'),
+				set_approval_rule,remove_approval_rule,set_gateway_limit,set_tenant_share,maintain,drop_history,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys,establish_psk}'),
 			-- a campaign of rotations; whatever else it asks for, a key officer acts for nobody
 			('{smsr_key_officer}', '{request}'),
@@ -262,6 +266,9 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 						OR (SELECT smsr.pinned_eids()) IS NOT NULL AND eid::text::numeric OPERATOR(pg_catalog.<@) (SELECT smsr.pinned_eids())
 						OR EXISTS (SELECT FROM smsr.profile p WHERE p.eid OPERATOR(pg_catalog.=) euicc.eid)', me)),
 				('operation', (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
+						WHERE a.attrelid = 'smsr.my_operation'::regclass AND a.attnum > 0),
+					format('requester_id OPERATOR(pg_catalog.=) %s', me)),
+				('operation_history', (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
 						WHERE a.attrelid = 'smsr.my_operation'::regclass AND a.attnum > 0),
 					format('requester_id OPERATOR(pg_catalog.=) %s', me)),
 				('notice', (SELECT string_agg(quote_ident(a.attname), ', ') || ', party_id' FROM pg_attribute a

@@ -27,6 +27,9 @@ SQL
 ok($stack->wait_until_done(30), 'some history is made');
 $stack->end('gateway');
 
+# Half of what has ended is in the history of operations.
+is($stack->sql('SET smsr.recent_operations = 0; SELECT smsr.move_operations(10)'), '10', 'operations that have ended are moved');
+
 # Roles and what they may; a partition that was made after they were.
 $stack->sql(<<'SQL');
 SELECT smsr.install_roles();
