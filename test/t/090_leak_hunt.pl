@@ -521,6 +521,25 @@ for (split /\n/, $taker->safe_psql('postgres', "SELECT eid, encode(sealed, 'hex'
 is(join(' ', map { length $key{$_} } grep { /^agreed-/ } keys %key), join(' ', (16) x 6), 'and so are the keys');
 $carrier[1]->ask('SELECT smsr.create_storage_key(); SELECT smsr.reseal_keys(); SELECT * FROM smsr.key_evidence(); SELECT smsr.get_eis(eid) FROM smsr.euicc; SELECT * FROM smsr.handover_past');
 like($carrier[1]->ask('SELECT count(smsr.finalise_handover(eid)) FROM smsr.euicc'), qr/^2$/m, 'the cards are told again to delete the keys from before');
+# a key for TLS, which a card and this SM-SR agree on
+for (1 .. 200) { last if $taker->safe_psql('postgres', 'SELECT count(*) FROM smsr.operation WHERE status IS NULL') == 0; sleep 0.1; }
+my $agrees = "(SELECT eid FROM smsr.euicc ORDER BY eid LIMIT 1)";
+like($carrier[1]->ask("SELECT smsr.next_psk_kvn(eid, isdr_aid, NULL), smsr.establish_psk(eid), smsr.establish_psk(eid, 99) FROM smsr.euicc WHERE eid = $agrees"), qr/ERROR/, 'a key for TLS under a version that none has');
+like($carrier[1]->ask("SELECT smsr.next_psk_kvn(eid, isdr_aid, NULL), smsr.establish_psk(eid) FROM smsr.euicc WHERE eid = $agrees"), qr/^64\|/m, 'and under one that it may have');
+for (1 .. 200) { last if $taker->safe_psql('postgres', 'SELECT count(*) FROM smsr.operation WHERE status IS NULL') == 0; sleep 0.1; }
+my ($active, $psk) = split /\|/, $taker->safe_psql('postgres', "SELECT (SELECT encode(wrapped, 'hex') FROM smsr.storage_key WHERE state = 'active'), encode(sealed, 'hex') FROM smsr.keyset WHERE type = 'SCP81'");
+$key{psk} = unpack 'C/a', unseal(kwp_unwrap($key{kek2}, pack 'H*', $active), pack 'H*', $psk);
+is(length $key{psk}, 16, 'is agreed on, and known');
+like($carrier[1]->ask("SELECT p.*, p.identity = smsr.psk_identity(eid, sd_aid, kvn, 1) FROM smsr.psk p JOIN smsr.keyset k USING (eid, kvn)"), qr/\|t$/m, 'its identity is shown');
+# packed for another shard
+my $package = $carrier[0]->ask("BEGIN; SELECT package FROM smsr.move_out('leak', '{$eid}', 1)");
+like($package, qr/^\{.*keyset/m, 'an eUICC is packed, its keys sealed');
+my ($packed) = grep { /^\{/ } split /\n/, $package;
+like($carrier[0]->ask("SELECT * FROM smsr.move_gone('leak', '{$eid}', ARRAY[smsr.move_digest(\$j\$$packed\$j\$)]); ROLLBACK"), qr/^\Q$eid\E\|./m, 'and gives a receipt');
+like($carrier[1]->ask("BEGIN; SELECT * FROM smsr.move_in('leak', ARRAY[\$j\$$packed\$j\$::jsonb])"), qr/^\Q$eid\E\||ERROR/m, 'which a shard with other storage keys');
+like($carrier[1]->ask("ROLLBACK; SELECT * FROM smsr.move_open('leak', '{$eid}', '{x}')"), qr/^\Q$eid\E\|./m, 'does not open');
+$carrier[0]->ask("BEGIN; SELECT smsr.receive_one(m.address, m.octets) FROM smsr.message m WHERE m.outcome = 'notification' LIMIT 1; SELECT * FROM smsr.claim_astray(); SELECT smsr.sms_needed(o.script, o.packet, o.accepted, o.segments) FROM smsr.outbound o; SELECT smsr.sms_needed('\\x00', NULL, 0, 0);
+	SELECT smsr.receive_astray(array_agg(1), array_agg(m.address), array_agg(m.octets)) FROM smsr.message m WHERE m.outcome = 'notification'; ROLLBACK");
 # the same as calls of a party
 $carrier[0]->ask("CREATE ROLE peer LOGIN; SELECT smsr.bind_role('$id[1]', 'peer'); GRANT USAGE ON SCHEMA smsr TO peer;
 	GRANT EXECUTE ON FUNCTION smsr.handover_euicc(smsr.eid, xml, interval, bigint), smsr.create_additional_key_set(smsr.eid, int, bigint, text, int, bytea, bytea, bytea, bigint) TO peer; SET ROLE peer");
