@@ -33,7 +33,8 @@ CREATE FUNCTION smsr.router_routes(OUT function regprocedure, OUT way text) RETU
 				('approve', 'id'), ('reject', 'id'), ('register_eis', 'document'),
 				('fetch_notices', 'notices'), ('ack_notices', 'acknowledged'),
 				('create_campaign', 'campaign made'), ('start_campaign', 'campaign'), ('pause_campaign', 'campaign'),
-				('resume_campaign', 'campaign'), ('cancel_campaign', 'campaign'),
+				('resume_campaign', 'campaign'), ('cancel_campaign', 'campaign'), ('rerun_campaign', 'campaign'),
+				('undo_campaign', 'campaign'), ('rehearse', 'campaign rows'),
 				-- rows of all shards
 				('audit_verify', 'all rows'), ('fleet_query', 'all rows')) AS l (name, way) ON l.name = p.proname
 		WHERE p.pronamespace = 'smsr'::regnamespace
@@ -469,7 +470,7 @@ CREATE FUNCTION smsr.router_sql(shards text[], cluster name DEFAULT 'smsr', part
 			format(E'CREATE FUNCTION smsr_router.eid_of_operation(operation_id bigint) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; RUN ON ALL; SELECT "eid" FROM smsr.operation WHERE "id" = $1;\n\t$$;', cluster),
 			'COMMENT ON FUNCTION smsr_router.eid_of_operation(bigint) IS ''Whose an operation is, as far as the caller may know'';',
 			format('GRANT EXECUTE ON FUNCTION smsr_router.eid_of_operation(bigint) TO %s;', roles),
-			(SELECT string_agg(smsr.router_function(cluster, r.function, r.way), E'\n' ORDER BY r.function::text) FROM smsr.router_routes() r WHERE r.way NOT IN ('campaign', 'campaign made')),
+			(SELECT string_agg(smsr.router_function(cluster, r.function, r.way), E'\n' ORDER BY r.function::text) FROM smsr.router_routes() r WHERE r.way NOT LIKE 'campaign%'),
 			smsr.router_campaigns(cluster),
 			format(E'CREATE FUNCTION smsr.register_eis(documents xml[], call_reason text DEFAULT current_setting(''smsr.reason'', true)) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; SPLIT documents; RUN ON smsr_router.place_of_document(documents);\n'
 				'\tSELECT smsr.register_eis(d.d) FROM pg_catalog.set_config(''smsr.reason'', coalesce($2, ''''), true), LATERAL pg_catalog.unnest($1) d(d);\n\t$$;', cluster),

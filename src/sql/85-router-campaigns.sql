@@ -7,6 +7,8 @@ CREATE FUNCTION smsr.router_campaign(cluster name, function regprocedure, way te
 	DECLARE
 		p pg_proc := (SELECT x FROM pg_proc x WHERE x.oid = function);
 		made CONSTANT boolean := way = 'campaign made';
+		-- a new one, under a name of its own
+		named CONSTANT boolean := 'name' = ANY (p.proargnames[1:p.pronargs]);
 		nothing CONSTANT boolean := p.prorettype = 'void'::regtype;
 		-- the id of a campaign is a shard's own, its name is not
 		arguments CONSTANT text := CASE WHEN made THEN pg_get_function_arguments(function)
@@ -15,8 +17,21 @@ CREATE FUNCTION smsr.router_campaign(cluster name, function regprocedure, way te
 		types CONSTANT text[] := ARRAY(SELECT CASE WHEN NOT made AND i = 1 THEN 'text' ELSE format_type(t, NULL) END
 			FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u (t, i) ORDER BY u.i);
 		signature CONSTANT text := array_to_string(types || 'text'::text, ', ');
+		roles CONSTANT text := (SELECT string_agg(quote_ident(f.role_name), ', ' ORDER BY f.role_name)
+			FROM smsr.shipped_functions() f WHERE f.function_name = p.proname AND f.role_name <> 'smsr_gateway');
 		call text;
 	BEGIN
+		IF way = 'campaign rows' THEN
+			RETURN format($sql$
+CREATE FUNCTION smsr.%1$I(%2$s) RETURNS %3$s
+	LANGUAGE plproxy
+	AS $$
+	CLUSTER %4$L; RUN ON ALL; SELECT (x.f).* FROM (SELECT smsr.%1$I(k."id") AS f FROM smsr.campaign k WHERE k."name" = $1 OFFSET 0) x;
+	$$;
+COMMENT ON FUNCTION smsr.%1$I(text) IS %5$L;
+GRANT EXECUTE ON FUNCTION smsr.%1$I(text) TO %6$s;
+$sql$, p.proname, arguments, pg_get_function_result(function), cluster, obj_description(function, 'pg_proc') || '. On a router: rows of each shard', roles);
+		END IF;
 		call := (SELECT string_agg(CASE WHEN i = 1 AND NOT made THEN 'c."id"' ELSE '$' || i + 1 END, ', ' ORDER BY i) FROM generate_series(1, p.pronargs) i);
 		call := format(CASE WHEN made THEN 'SELECT smsr.%I(%s) FROM pg_catalog.set_config(''smsr.reason'', coalesce($%s, ''''), true)'
 			WHEN nothing THEN 'SELECT coalesce(smsr.%I(%s)::text, '''') FROM (SELECT k."id" FROM smsr.campaign k, pg_catalog.set_config(''smsr.reason'', coalesce($%s, ''''), true) WHERE k."name" = $2 OFFSET 0) c'
@@ -63,14 +78,13 @@ $sql$,
 			p.proname, (SELECT string_agg(format('%I %s', n, t), ', ' ORDER BY i) FROM unnest(names, types) WITH ORDINALITY u (n, t, i)),
 			CASE WHEN nothing THEN 'text' ELSE format_type(p.prorettype, NULL) END, cluster, call, signature, arguments,
 			(SELECT string_agg(quote_ident(n), ', ' ORDER BY i) FROM unnest(names) WITH ORDINALITY u (n, i)),
-			CASE WHEN made THEN 'no_data_found OR unique_violation' ELSE 'object_not_in_prerequisite_state' END,
+			CASE WHEN named THEN 'no_data_found OR unique_violation' ELSE 'object_not_in_prerequisite_state' END,
 			-- of one that was made before, or is where it is to be, this call is the rest
-			CASE WHEN made THEN $sql$IF state <> 'P0002' AND NOT EXISTS (SELECT FROM smsr_router.has_campaign(smsr_router.place_of_shard(one), name)) THEN
+			CASE WHEN named THEN $sql$IF state <> 'P0002' AND NOT EXISTS (SELECT FROM smsr_router.has_campaign(smsr_router.place_of_shard(one), name)) THEN
 					RAISE;
 				END IF;$sql$ ELSE 'NULL;' END,
 			obj_description(function, 'pg_proc') || '. On a router: by its name, on each shard that has members of it',
-			(SELECT string_agg(quote_ident(f.role_name), ', ' ORDER BY f.role_name)
-				FROM smsr.shipped_functions() f WHERE f.function_name = p.proname AND f.role_name <> 'smsr_gateway'));
+			roles);
 	END $generator$;
 COMMENT ON FUNCTION smsr.router_campaign(name, regprocedure, text) IS 'A function about campaigns, for a router';
 
@@ -81,7 +95,7 @@ CREATE FUNCTION smsr.router_campaigns(cluster name) RETURNS text
 	BEGIN
 		RETURN smsr.router_remote(cluster, 'has_campaign', 'at_place int, campaign text', 'SETOF bigint', 'at_place',
 				'SELECT k."id" FROM smsr.campaign k WHERE k."name" = $2', 'Whether a shard has a campaign of this name')
-			|| (SELECT string_agg(smsr.router_campaign(cluster, r.function, r.way), '') FROM smsr.router_routes() r WHERE r.way IN ('campaign', 'campaign made'))
+			|| (SELECT string_agg(smsr.router_campaign(cluster, r.function, r.way), '') FROM smsr.router_routes() r WHERE r.way LIKE 'campaign%')
 			|| $sql$
 CREATE VIEW smsr.campaign WITH (security_invoker = true) AS
 	SELECT t.name, t.function, t.party_id, t.shards, t.state, t.because,

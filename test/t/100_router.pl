@@ -147,11 +147,14 @@ cmp_ok(($fleet->shards)[0]->safe_psql('postgres', "SELECT count(*) FROM smsr.mes
 is($router->safe_psql('postgres', "SELECT count(*) FROM smsr.create_campaign('look', 'audit_eis', 'SELECT eid FROM smsr.euicc', '{\"waves\": \"5, rest\"}')"), 4, 'a campaign is made on every shard');
 like(($router->psql('postgres', "SELECT * FROM smsr.create_campaign('none', 'audit_eis', 'SELECT eid FROM smsr.euicc WHERE false')"))[2], qr/the cohort is empty/, 'unless there is nobody for it at all');
 like(($router->psql('postgres', "SELECT * FROM smsr.create_campaign('twice', 'audit_eis', 'SELECT eid FROM smsr.euicc, generate_series(1, 2)')"))[2], qr/it was there before/, 'or its query is wrong');
+is($router->safe_psql('postgres', "SELECT sum(members) FROM smsr.rehearse('look') WHERE verdict = 'all'"), $cards, 'it is rehearsed by its name');
 is(($fleet->shards)[1]->safe_psql('postgres', "SELECT smsr.start_campaign(id) FROM smsr.campaign WHERE name = 'look'"), 'running', 'it is begun on one');
 is($router->safe_psql('postgres', "SELECT count(*) FROM smsr.start_campaign('look') WHERE outcome = 'running'"), 3, 'and then by its name on the others');
 like((on('north', "SELECT * FROM smsr.pause_campaign('look')"))[2], qr/no shard has such a campaign of yours/, 'to a tenant the campaign of another is not there');
 ok($router->poll_query_until('postgres', "SELECT state = 'finished' FROM smsr.campaign WHERE name = 'look'"), 'it comes to its end everywhere');
 is($router->safe_psql('postgres', "SELECT shards, members, done, percent FROM smsr.campaign WHERE name = 'look'"), "4|$cards|$cards|100.0", 'and its progress is that of all');
+
+isnt(($router->psql('postgres', "SELECT * FROM smsr.rerun_campaign('look', 'again')"))[0], 0, 'nobody is to be tried again');
 
 # ---- eUICCs move ----
 
