@@ -23,8 +23,6 @@ look(ForecastPart *part, double t)
 	part->until = INFINITY;
 	if (part->windows == NULL)
 		return;
-	/* rounding may lead to the end of the week, which is its beginning */
-	minute %= WEEK_MINUTES;
 	part->open = windows_open(part->windows, minute);
 	until = part->open ? windows_until_closed(part->windows, minute) :
 		windows_until_open(part->windows, minute);
@@ -126,6 +124,25 @@ student_quantile(double p, unsigned freedom)
 	return sqrt(freedom) * tan(low);
 }
 
+/*
+ * How many intervals say as much as one would that knows nothing of its
+ * neighbour: (1 + r) / (1 - r) with the correlation r of neighbours, if that is
+ * more than chance makes of independent ones.
+ */
+static double
+correlated(const double *rate, size_t count, double mean, double squares)
+{
+	double		products = 0;
+	double		r;
+
+	for (size_t i = 1; i < count; i++)
+		products += (rate[i] - mean) * (rate[i - 1] - mean);
+	r = squares > 0 ? products / squares : 0;
+	if (r < 2 / sqrt((double) count))
+		return 1;
+	return (1 + fmin(r, 0.99)) / (1 - fmin(r, 0.99));
+}
+
 /* Half the relative width of what the rate and the messages may turn out to be. */
 static double
 half_width(const double *rate, size_t count, double mean, double interval, double sending,
@@ -140,11 +157,16 @@ half_width(const double *rate, size_t count, double mean, double interval, doubl
 
 	if (count > 1)
 	{
-		variance = 0;
+		double		squares = 0;
+		double		each;
+
 		for (size_t i = 0; i < count; i++)
-			variance += (rate[i] - mean) * (rate[i] - mean);
-		variance /= n - 1;
-		quantile = student_quantile(p, (unsigned) count - 1);
+			squares += (rate[i] - mean) * (rate[i] - mean);
+		variance = squares / (n - 1);
+		each = correlated(rate, count, mean, squares);
+		n = fmax(n / each, 1);
+		m = fmax(m / each, 1);
+		quantile = student_quantile(p, n < 2 ? 1 : (unsigned) n - 1);
 	}
 	return sqrt(quantile * quantile * variance / (mean * mean) * (1 / n + 1 / m) +
 				z * z * spread * spread);
@@ -184,6 +206,7 @@ forecast(ForecastPart *part, size_t parts, const double *rate, size_t count, dou
 		return true;
 	h = half_width(rate, count, mean, interval, messages / mean, spread, confidence);
 	result->earliest = forecast_at(part, parts, mean * (1 + h));
-	result->latest = h < 1 ? forecast_at(part, parts, mean * (1 - h)) : INFINITY;
+	/* a rate of nothing or less: never */
+	result->latest = forecast_at(part, parts, mean * (1 - h));
 	return true;
 }

@@ -19,8 +19,13 @@
  *
  * and the bounds are what comes out at the rates rate (1 + h) and rate (1 - h).
  * Of a single interval there is no deviation to be seen: then it is that of
- * independent events (Poisson), s^2 = rate / interval, and t is z.  Intervals are
- * taken as independent; a bind that is down for hours is not foreseen.
+ * independent events (Poisson), s^2 = rate / interval, and t is z.
+ *
+ * A rate that lasts for longer than an interval is not seen n times: where
+ * neighbours are correlated by r, more than 2 / sqrt(n), n and m are divided by
+ * (1 + r) / (1 - r), down to 1.  Nothing foresees what was not seen: intervals
+ * must reach back over as many changes of the rate as are to come, and a bind
+ * that will be down for hours is not known of.
  */
 #ifndef SMSR_FORECAST_H
 #define SMSR_FORECAST_H

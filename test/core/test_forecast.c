@@ -235,6 +235,55 @@ normal(void)
 	return sum;
 }
 
+/*
+ * Rates that last: each interval is the one before it by so much, and something
+ * new.
+ */
+TEST_SUITE(forecast_lasting)
+{
+	static const struct
+	{
+		double		a;
+		double		least;		/* that lies within; what is left is what sixty intervals do not tell */
+	}			lasts[] = {{0.5, 0.84}, {0.9, 0.74}};
+
+	for (size_t r = 0; r < sizeof(lasts) / sizeof(lasts[0]); r++)
+	{
+		double		a = lasts[r].a;
+		int			within = 0;
+		const int	trials = 1500;
+
+		for (int n = 0; n < trials; n++)
+		{
+			ForecastPart part = {.messages = 600.0 * 100};
+			double		seen[60];
+			Forecast	f;
+			SmsrError	error;
+			double		left = part.messages;
+			double		t = 0;
+			double		now = normal();
+
+			for (int i = 0; i < 60; i++)
+			{
+				now = a * now + sqrt(1 - a * a) * normal();
+				seen[i] = fmax(0, 10 + 2 * now);
+			}
+			forecast(&part, 1, seen, 60, 60, 0, 0.9, &f, &error);
+			while (left > 0)
+			{
+				double		rate;
+
+				now = a * now + sqrt(1 - a * a) * normal();
+				rate = fmax(0.01, 10 + 2 * now);
+				t += fmin(60, left / rate);
+				left -= 60 * rate;
+			}
+			within += t >= f.earliest && t <= f.latest;
+		}
+		ok((double) within / trials > lasts[r].least && (double) within / trials < 0.95, "neighbours correlated by %.1f: %.3f within the bounds of 0.9", a, (double) within / trials);
+	}
+}
+
 /* What happens is within the bounds as often as they say. */
 TEST_SUITE(forecast_coverage)
 {

@@ -392,6 +392,13 @@ TEST_SUITE(share_rules)
 	call(kept, l, 4, 850);
 	ok(l[0].grant == 640 && l[1].grant == 160 && l[2].grant == 40 && l[3].grant == 10, "shares by priority");
 
+	kept->len = 0;
+	for (int p = 0; p < 4; p++)
+	{
+		call(kept, l, 4, 1);
+		ok(l[p].grant == 1, "of equals the more urgent is first, %d", p);
+	}
+
 	/* more lanes are no more */
 	kept->len = 0;
 	for (int i = 0; i < 5; i++)
@@ -516,6 +523,8 @@ TEST_SUITE(share_many)
 		most = got[i] > most ? got[i] : most;
 	}
 	ok(left_out > 20 && longest <= SHARE_STATE_MAX, "10000 tenants, not all of which a state of %zu octets keeps", longest);
+	call(kept, lanes, count, SHARE_MAX_CAPACITY);
+	ok(kept->len == SHARE_HEADER && kept->octets[5] == 0, "when nothing waits any more that is forgotten");
 	ok(least > 0, "nobody starves (%u to %u, where 12 are a share)", least, most);
 
 	kept->len = 0;
