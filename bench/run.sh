@@ -656,12 +656,12 @@ bench_calls() {
 	sizes=("$(times 10000)" "$(times 1000000)")
 	[[ $SCALE != 1 ]] || sizes+=(5000000)
 	# those of the fleet count, too
-	((sizes[0] >= fleet_size)) || sizes[0]=$((fleet_size + sizes[0]))
+	((sizes[0] >= fleet_size + 2000)) || sizes[0]=$((fleet_size + 2000))
 	for size in "${sizes[@]}"; do
 		inventory_of "$size"
 		clear_operations
 		query "VACUUM ANALYZE smsr.operation, smsr.outbound, smsr.message"
-		query "DROP TABLE IF EXISTS called; CREATE TABLE called AS
+		query "SET client_min_messages = warning; DROP TABLE IF EXISTS called; CREATE TABLE called AS
 			SELECT row_number() OVER (ORDER BY e.eid) AS n, e.eid, p.iccid, e.msisdn
 			FROM (SELECT bench_eid(1000000 + $fleet_size + g * (($size - $fleet_size) / 2000)) AS eid FROM generate_series(0, 1999) g) s
 				JOIN smsr.profile e ON e.eid = s.eid AND e.state = 'Enabled'
@@ -674,7 +674,7 @@ bench_calls() {
 			median_of "SET jit = off;")
 		query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids FROM called WHERE n > 600) c,
 			smsr.request('enable_profile', eids, iccids)" >/dev/null
-		now[1]=$(yes "SELECT count(*) FROM smsr.claim_sms('north', 100, '1 h');" | head -n 18 | median_of "SET jit = off;")
+		now[1]=$(for ((i = 0; i < 18; i++)); do echo "SELECT count(*) FROM smsr.claim_sms('north', 100, '1 h');"; done | median_of "SET jit = off;")
 		now[2]=$(query "SELECT format('SELECT smsr.receive_sms(%L, %L::bytea);', o.destination, bench_answer(o.eid, o.cntr))
 				FROM smsr.outbound o WHERE o.cntr IS NOT NULL ORDER BY md5(o.id::text) LIMIT 900" |
 			median_of "SET jit = off;")
