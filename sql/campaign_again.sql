@@ -63,6 +63,10 @@ SELECT smsr.cancel_campaign(:again);
 SELECT fleet.finish() \gset
 SELECT smsr.follow_enabled(fleet.eid(10), smsr.isdp_aid(16), NULL) \gset
 SELECT smsr.remove_profile(fleet.eid(11), smsr.isdp_aid(16), NULL) \gset
+-- also when its operations are history
+SET smsr.recent_operations = '0';
+SELECT smsr.move_operations() > 0 AS moved;
+RESET smsr.recent_operations;
 SET client_min_messages = notice;
 SELECT smsr.undo_campaign(:c, 'move back') AS undo \gset
 SET client_min_messages = warning;
@@ -135,7 +139,7 @@ SELECT smsr.forget_campaign(:l);
 SELECT smsr.forget_campaign(:again);
 SELECT count(*) FROM smsr.campaign_member WHERE campaign_id = :again;
 SELECT count(*) FROM smsr.campaign_outcome WHERE campaign_id = :again;
-SELECT count(*) > 0 AS kept FROM smsr.operation WHERE campaign_id = :again;
+SELECT count(*) > 0 AS kept FROM smsr.every_operation WHERE campaign_id = :again;
 SELECT function, operation_type, details ->> 'campaign' AS campaign, details ->> 'succeeded' AS succeeded FROM smsr.audit_trail
 	WHERE operation_id = :again ORDER BY position DESC LIMIT 1;
 

@@ -197,9 +197,9 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'advance_counters' THEN '\xff4d'::bytea
 				WHEN 'expire_transport_key' THEN '\xff4e'::bytea
 				-- between shards
-				WHEN 'move_out' THEN '\xff50'::bytea
-				WHEN 'move_in' THEN '\xff51'::bytea
-				WHEN 'move_cancel' THEN '\xff52'::bytea
+				WHEN 'move_out' THEN '\xff70'::bytea
+				WHEN 'move_in' THEN '\xff71'::bytea
+				WHEN 'move_cancel' THEN '\xff72'::bytea
 				-- how long things are kept
 				WHEN 'drop_history' THEN '\xff60'::bytea
 				ELSE '\xffff'::bytea

@@ -90,7 +90,7 @@ CREATE FUNCTION smsr.undo_campaign(campaign bigint, name text, options jsonb DEF
 			SELECT m.n, m.eid, m.iccid, p.state, p.fallback_attribute, p.emergency_attribute, r.left_aid, coalesce(r.requested_at, c.started_at) AS at
 			FROM smsr.campaign_outcome o
 				JOIN smsr.campaign_member m ON m.campaign_id = o.campaign_id AND m.n = o.n
-				LEFT JOIN smsr.operation r ON r.eid = m.eid AND r.id = o.operation_id
+				LEFT JOIN smsr.every_operation r ON r.eid = m.eid AND r.id = o.operation_id
 				LEFT JOIN smsr.profile p ON p.eid = m.eid AND p.iccid = m.iccid
 			WHERE o.campaign_id = c.id AND o.status IN ('EXECUTED_SUCCESS', 'EXECUTED_WITHWARNING')
 		), back AS (

@@ -467,7 +467,7 @@ CREATE FUNCTION smsr.router_sql(shards text[], cluster name DEFAULT 'smsr', part
 			format('GRANT EXECUTE ON FUNCTION smsr_router.numbers(), smsr_router.all_there(), smsr_router.place(smsr.eid), smsr_router.places(smsr.eid), smsr_router.place_of_shard(bigint), smsr_router.place_of_document(xml) TO %s;', roles),
 			smsr.router_moves(cluster, partitions),
 			(SELECT string_agg(smsr.router_relation(cluster, r.relation, r.columns, r.definitions, r.readers, r.by_card), E'\n') FROM smsr.router_relations() r),
-			format(E'CREATE FUNCTION smsr_router.eid_of_operation(operation_id bigint) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; RUN ON ALL; SELECT "eid" FROM smsr.operation WHERE "id" = $1;\n\t$$;', cluster),
+			format(E'CREATE FUNCTION smsr_router.eid_of_operation(operation_id bigint) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; RUN ON ALL; SELECT "eid" FROM smsr.every_operation WHERE "id" = $1;\n\t$$;', cluster),
 			'COMMENT ON FUNCTION smsr_router.eid_of_operation(bigint) IS ''Whose an operation is, as far as the caller may know'';',
 			format('GRANT EXECUTE ON FUNCTION smsr_router.eid_of_operation(bigint) TO %s;', roles),
 			(SELECT string_agg(smsr.router_function(cluster, r.function, r.way), E'\n' ORDER BY r.function::text) FROM smsr.router_routes() r WHERE r.way NOT LIKE 'campaign%'),
