@@ -4,12 +4,13 @@
 #
 #   make bench                 all of it, a few minutes
 #   make bench SCALE=0.1       a quick trial; the figures mean less
-#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory import router plan calls
+#   make bench ONLY="packets"  some of: packets register rotation campaign claim receive enables guard memory import router plan calls
+#   make bench ONLY="receive" RECEIVED=1000000   so many messages received
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 SCALE=${SCALE:-1}
-all=(packets register rotation campaign claim enables guard memory import router plan calls)
+all=(packets register rotation campaign claim receive enables guard memory import router plan calls)
 read -ra only <<<"${ONLY:-${all[*]}}"
 
 scripts/install-deps.sh test
@@ -307,6 +308,94 @@ bench_claim() {
 	clear_operations
 }
 
+# ---- receive ----
+
+# Seconds of the statements in table receive_batch, each its own transaction.
+receive_batches() {
+	query "VACUUM ANALYZE smsr.outbound, smsr.operation, smsr.euicc, smsr.profile, smsr.audit_head" # as autovacuum does
+	query "CHECKPOINT"
+	{
+		echo "SET jit = off; SET max_parallel_workers_per_gather = 0;"
+		printf '%s\n' '\timing on'
+		query "SELECT format('SELECT cardinality(smsr.receive_sms(originators, tp_uds)) FROM receive_batch WHERE n = %s;', n)
+			FROM receive_batch ORDER BY n"
+	} | psql -XAtq -v ON_ERROR_STOP=1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | awk '{ s += $1 } END { print s / 1000 }'
+}
+
+# Cards that answer at once, and well: the last packet of each, and in the first
+# phase what comes of the switch.  Batches of a thousand messages.
+receive_answers() {
+	query "SET client_min_messages = warning; DROP TABLE IF EXISTS receive_batch;
+		CREATE UNLOGGED TABLE receive_batch AS
+		WITH card AS (
+			SELECT (row_number() OVER (ORDER BY o.eid) - 1) / (1000 / $1) AS n, o.eid, p.msisdn AS here, t.msisdn AS there,
+				smsr.scp80_response(substring(decode(smsr.setting('spi'), 'hex') FROM 2), '\x22', '\x22', '\x000001', o.cntr, 0,
+					k.kic, k.kid, '\xab0780010123029000') AS answer,
+				smsr.scp80_command('\x0600', '\x22', '\x22', '\x000001', 0, k.kic, k.kid,
+					'\xe12b4c10' || decode(o.eid::text, 'hex') || '\x4d01024e02' ||
+					decode(lpad(to_hex((coalesce(e.notification_sequence, 0) + 1) & 65535), 4, '0'), 'hex') || '\x2f10' || r.isdp_aid::bytea) AS notification
+			FROM smsr.outbound o JOIN receive_key k USING (eid) JOIN smsr.euicc e USING (eid)
+				JOIN smsr.operation r ON r.eid = o.eid AND r.id = o.operation_id
+				JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'
+				JOIN smsr.profile t ON t.eid = o.eid AND t.isdp_aid = r.isdp_aid
+		)
+		SELECT c.n, array_agg(m.originator ORDER BY m.part, c.eid) AS originators, array_agg(m.tp_ud ORDER BY m.part, c.eid) AS tp_uds
+		FROM card c CROSS JOIN LATERAL (
+			SELECT 1 AS part, c.here AS originator, s AS tp_ud FROM smsr.sms_segments(c.answer, 113) s
+			UNION ALL SELECT 2, c.there, s FROM smsr.sms_segments(c.notification, 112) s WHERE $1 = 2) m
+		GROUP BY c.n"
+}
+
+bench_receive() {
+	registered
+	local rounds messages=0 time=0 plain=0 i phase since table condition
+	rounds=$(awk -v n="${RECEIVED:-$(times 120000)}" -v fleet="$fleet_size" 'BEGIN { r = int(n / fleet / 3 + 0.999); print r < 1 ? 1 : r }')
+	heading "Answers and notifications of complete enables, in batches of 1 000, fsync on"
+	clear_operations
+	"$fleet" eis --cards "$fleet_size" --wrap none --format copy --output "$work/eis.copy"
+	query "CREATE TABLE receive_document (document text)"
+	psql -Xq -v ON_ERROR_STOP=1 -c "\copy receive_document from '$work/eis.copy'"
+	rm "$work/eis.copy"
+	query "CREATE TABLE receive_key AS SELECT substring(document FROM '<Eid>([0-9]+)')::smsr.eid AS eid,
+			decode(k[1], 'hex') AS kic, decode(k[2], 'hex') AS kid
+		FROM (SELECT document, ARRAY(SELECT (regexp_matches(substring(document FROM '<Isd-r>.*'), 'type=\"88\" value=\"([0-9A-F]+)\"', 'g'))[1]) AS k
+			FROM receive_document) d;
+		DROP TABLE receive_document; CREATE UNIQUE INDEX ON receive_key (eid); ANALYZE receive_key"
+	for ((i = 0; i < rounds; i++)); do
+		query "TRUNCATE smsr.operation, smsr.outbound, smsr.message, smsr.notice"
+		since=$(query "SELECT clock_timestamp()")
+		query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
+			FROM smsr.profile WHERE state = 'Disabled') AS chosen, smsr.request('enable_profile', eids, iccids)" >/dev/null
+		for phase in 2 1; do
+			query "SELECT smsr.sms_submitted(array_agg(sms_id), array_agg(sms_id::text)) FROM (
+				SELECT sms_id FROM smsr.claim_sms('north', 100000) UNION ALL SELECT sms_id FROM smsr.claim_sms('south', 100000)) AS c
+				HAVING count(*) > 0" >/dev/null
+			receive_answers "$phase"
+			time=$(awk -v a="$time" -v b="$(receive_batches)" 'BEGIN { print a + b }')
+		done
+		if [[ $(query "SELECT count(*) FROM smsr.operation WHERE status = 'EXECUTED_SUCCESS'") != "$fleet_size" ]]; then
+			echo "Not all enables ended well:" >&2
+			query "SELECT stage, status, message, count(*) FROM smsr.operation GROUP BY 1, 2, 3" >&2
+			return 1
+		fi
+		messages=$((messages + $(query "SELECT count(*) FROM smsr.message WHERE direction = 'in'")))
+		# the versions of rows that it writes: of an operation and an eUICC one each message
+		for table in operation operation operation euicc euicc euicc profile message_default \
+			"profile_history_default until > '$since'" notice "audit_trail_default recorded_at > '$since'" audit_head audit_head; do
+			read -r table condition <<<"$table"
+			plain=$(awk -v a="$plain" -v b="$(plain_insert "$table" "$condition")" 'BEGIN { print a + b }')
+		done
+		# a confirmation queued: as many rows as there were
+		query "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM smsr.euicc) AS chosen, smsr.request('audit_eis', eids)" >/dev/null
+		plain=$(awk -v a="$plain" -v b="$(plain_insert outbound)" 'BEGIN { print a + b }')
+	done
+	query "DROP TABLE receive_key, receive_batch"
+	clear_operations
+	figure "smsr.receive_sms(): $(group "$messages") messages" "$(awk -v n="$messages" -v s="$time" 'BEGIN { print n / s }')" "messages/s"
+	figure "INSERT ... SELECT of the rows that it writes" "$(awk -v n="$messages" -v s="$plain" 'BEGIN { print n / s }')" "messages/s"
+	verdict "$(divide "$time" "$plain")" "<=" 3 "times as long"
+}
+
 # ---- enables ----
 
 # $1 cards and a gateway; they go on as they are from one run_enables to the next.
@@ -352,7 +441,7 @@ bench_enables() {
 	run_enables "$n"
 	stop_enables
 	figure "command, response, notification, confirmation, answer" "$rate" "enables/s"
-	verdict "$rate" ">=" 300 "enables/s"
+	verdict "$rate" ">=" 1000 "enables/s"
 }
 
 # ---- guard: what row level security and the audit chain cost ----

@@ -107,14 +107,22 @@ put_verdict(const LifecycleVerdict *verdict, Datum *values, bool *nulls)
 	put_text(values, nulls, 3, verdict->because);
 }
 
+/* The row type is found once a query. */
 static TupleDesc
 result_type(FunctionCallInfo fcinfo)
 {
-	TupleDesc	desc;
+	TupleDesc	desc = fcinfo->flinfo->fn_extra;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return BlessTupleDesc(desc);
+	if (desc == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		fcinfo->flinfo->fn_extra = desc = BlessTupleDesc(desc);
+		MemoryContextSwitchTo(old);
+	}
+	return desc;
 }
 
 Datum

@@ -37,23 +37,25 @@ static bool
 content_differs(TriggerData *trigger, TupleDesc desc, int stamp)
 {
 	bool		differs = false;
+	Datum	   *was = palloc(2 * desc->natts * sizeof(Datum));
+	Datum	   *is = was + desc->natts;
+	bool	   *was_null = palloc(2 * desc->natts * sizeof(bool));
+	bool	   *is_null = was_null + desc->natts;
 
-	for (int i = 1; i <= desc->natts && !differs; i++)
+	heap_deform_tuple(trigger->tg_trigtuple, desc, was, was_null);
+	heap_deform_tuple(trigger->tg_newtuple, desc, is, is_null);
+	for (int i = 0; i < desc->natts && !differs; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, i - 1);
-		Datum		was;
-		Datum		is;
-		bool		was_null;
-		bool		is_null;
+		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (i == stamp || att->attisdropped)
+		if (i + 1 == stamp || att->attisdropped)
 			continue;
-		was = heap_getattr(trigger->tg_trigtuple, i, desc, &was_null);
-		is = heap_getattr(trigger->tg_newtuple, i, desc, &is_null);
-		differs = (was_null != is_null ||
-				   (!was_null && !datum_image_eq(was, is, att->attbyval, att->attlen))) &&
+		differs = (was_null[i] != is_null[i] ||
+				   (!was_null[i] && !datum_image_eq(was[i], is[i], att->attbyval, att->attlen))) &&
 			!is_aside(trigger->tg_trigger, NameStr(att->attname));
 	}
+	pfree(was);
+	pfree(was_null);
 	return differs;
 }
 

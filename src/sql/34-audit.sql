@@ -112,12 +112,11 @@ CREATE FUNCTION smsr.audit_linked(prepared smsr.audit_trail[], heads smsr.audit_
 COMMENT ON FUNCTION smsr.audit_linked(smsr.audit_trail[], smsr.audit_head[])
 	IS 'Prepared records with their numbers and hashes; heads are what the first record of each chain has become, in the same order';
 
+-- Bodies of standard SQL: parsed once, whatever the search path is, and no call for
+-- each of many records.
 CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	BEGIN
-		RETURN (SELECT CASE function
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE operation_type.function
 				WHEN 'create_isdp' THEN '\x0100'::bytea
 				WHEN 'enable_profile' THEN '\x0200'::bytea
 				WHEN 'disable_profile' THEN '\x0300'::bytea
@@ -203,8 +202,7 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				-- how long things are kept
 				WHEN 'drop_history' THEN '\xff60'::bytea
 				ELSE '\xffff'::bytea
-			END);
-	END $$;
+			END;
 COMMENT ON FUNCTION smsr.operation_type(text) IS 'OperationType of an audit trail record (SGP.02 Annex E); FFxx for functions that have none there';
 
 CREATE FUNCTION smsr.audit_entry(p_eid smsr.eid, p_function text, p_operation_id bigint DEFAULT NULL,
@@ -213,17 +211,10 @@ CREATE FUNCTION smsr.audit_entry(p_eid smsr.eid, p_function text, p_operation_id
 		p_details jsonb DEFAULT NULL, p_operation_type bytea DEFAULT NULL,
 		p_imei text DEFAULT NULL, p_meid text DEFAULT NULL, p_requested_by name DEFAULT NULL,
 		p_reason text DEFAULT NULL, p_approved_by text DEFAULT NULL) RETURNS smsr.audit_trail
-	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	DECLARE
-		entry smsr.audit_trail;
-	BEGIN
-		entry := (p_eid, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(p_operation_type, smsr.operation_type(p_function)),
-			p_function, p_operation_id, p_requester, p_requested_by, p_reason, p_approved_by, p_status, p_subject,
-			p_reason_code, p_isdp_aid, p_iccid, p_imei, p_meid, p_details, NULL);
-		RETURN entry;
-	END $$;
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN (p_eid, NULL, NULL, NULL, NULL, NULL, NULL, coalesce(p_operation_type, smsr.operation_type(p_function)),
+		p_function, p_operation_id, p_requester, p_requested_by, p_reason, p_approved_by, p_status, p_subject,
+		p_reason_code, p_isdp_aid, p_iccid, p_imei, p_meid, p_details, NULL)::smsr.audit_trail;
 COMMENT ON FUNCTION smsr.audit_entry(smsr.eid, text, bigint, text, text, text, text, smsr.aid, smsr.iccid, jsonb, bytea, text, text, name, text, text)
 	IS 'A record for smsr.record_audit() over several; what it leaves NULL is filled in there';
 

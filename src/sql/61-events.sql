@@ -26,6 +26,9 @@ CREATE TYPE smsr.event AS (
 	former smsr.aid,
 	imei text,
 	meid text,
+	operation_place tid,
+	packet_place tid,
+	others boolean,
 	step text,
 	stage text,
 	doubt text,
@@ -40,6 +43,9 @@ CREATE TYPE smsr.event AS (
 );
 COMMENT ON TYPE smsr.event IS 'A message received, n-th of its batch, with what core decided upon it: an authentic answer (por) or a notification that its operation awaits';
 COMMENT ON COLUMN smsr.event.moves IS 'Whether the ISD-P that a notification names is not the one that the EIS has as enabled; that is former, NULL if there is none';
+COMMENT ON COLUMN smsr.event.operation_place IS 'Where the operation''s row is, until it is updated';
+COMMENT ON COLUMN smsr.event.packet_place IS 'Where the row of its packet is; NULL if there is none';
+COMMENT ON COLUMN smsr.event.others IS 'Whether other packets to the eUICC are under way';
 COMMENT ON COLUMN smsr.event.told IS 'What became of it, for the record';
 
 CREATE FUNCTION smsr.update_operations(events smsr.event[]) RETURNS void
@@ -48,6 +54,7 @@ CREATE FUNCTION smsr.update_operations(events smsr.event[]) RETURNS void
 	AS $$
 	DECLARE
 		ended smsr.operation[];
+		n bigint;
 	BEGIN
 		WITH updated AS (
 			UPDATE smsr.operation o SET step = e.step, stage = CASE WHEN e.status IS NULL THEN e.stage ELSE 'finished' END,
@@ -64,13 +71,14 @@ CREATE FUNCTION smsr.update_operations(events smsr.event[]) RETURNS void
 					status = CASE WHEN e.status = 'EXECUTED_SUCCESS' AND e.warned THEN 'EXECUTED_WITHWARNING' ELSE e.status END,
 					subject_code = e.subject_code, reason_code = e.reason_code,
 					finished_at = CASE WHEN e.status IS NOT NULL THEN clock_timestamp() END
-				FROM (SELECT u.*, w.place FROM unnest(events) u
-					CROSS JOIN LATERAL (SELECT i.ctid AS place FROM smsr.operation i
-						WHERE i.eid = u.eid AND i.id = u.operation_id OFFSET 0) w OFFSET 0) e
-				WHERE o.ctid = e.place
-				RETURNING o.*
+				FROM unnest(events) e
+				WHERE o.ctid = e.operation_place
+				RETURNING o
 		)
-		SELECT array_agg(u) INTO ended FROM updated u WHERE u.status IS NOT NULL;
+		SELECT count(*), array_agg(u.o) FILTER (WHERE (u.o).status IS NOT NULL) INTO n, ended FROM updated u;
+		IF n <> cardinality(events) THEN
+			RAISE EXCEPTION 'an operation was changed by somebody who does not have its eUICC' USING ERRCODE = 'serialization_failure';
+		END IF;
 		IF ended IS NULL THEN
 			RETURN;
 		END IF;
@@ -90,11 +98,8 @@ CREATE FUNCTION smsr.drop_packets(events smsr.event[]) RETURNS void
 	BEGIN
 		WITH gone AS (
 			DELETE FROM smsr.outbound o
-				USING (SELECT u.event, u.because, w.place FROM unnest(events) u
-					CROSS JOIN LATERAL (SELECT i.ctid AS place FROM smsr.outbound i
-						WHERE i.eid = u.eid AND i.operation_id = u.operation_id OFFSET 0) w
-					WHERE 'drop_packet' = ANY (u.effects) OFFSET 0) e
-				WHERE o.ctid = e.place
+				USING unnest(events) e
+				WHERE o.ctid = e.packet_place AND 'drop_packet' = ANY (e.effects)
 				RETURNING o.*, e.event, e.because
 		)
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
@@ -175,6 +180,8 @@ CREATE FUNCTION smsr.contact_cards(events smsr.event[]) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	DECLARE
+		waited_long CONSTANT timestamptz := now() - make_interval(secs => smsr.setting_seconds('retry_initial'));
 	BEGIN
 		UPDATE smsr.euicc c SET last_seen_at = now(),
 				notification_type = CASE e.event WHEN 'notification' THEN e.notification_type ELSE c.notification_type END,
@@ -189,7 +196,8 @@ CREATE FUNCTION smsr.contact_cards(events smsr.event[]) RETURNS void
 			FROM (SELECT w.place FROM unnest(events) u
 				CROSS JOIN LATERAL (SELECT i.ctid AS place FROM smsr.outbound i
 					WHERE i.eid = u.eid AND i.destination IS NOT NULL AND i.due_at > now()
-						AND i.sent_at < now() - make_interval(secs => smsr.setting_seconds('retry_initial')) OFFSET 0) w OFFSET 0) e
+						AND i.sent_at < waited_long OFFSET 0) w
+				WHERE u.others OFFSET 0) e
 			WHERE o.ctid = e.place;
 	END $$;
 COMMENT ON FUNCTION smsr.contact_cards(smsr.event[]) IS 'smsr.contact() for many whose outcomes are all known, and what a notification says of the card';

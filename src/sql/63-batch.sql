@@ -17,14 +17,14 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 	AS $$
 	BEGIN
 		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'por', m.originator, m.octets, c.data, c.step, c.cntr, c.status,
-				d.deleted, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+				d.deleted, NULL, NULL, NULL, NULL, NULL, NULL, NULL, o.ctid, c.ctid, c.packets > 1,
 				r.step, r.stage, r.doubt, r.failed, r.warned, r.effects, r.status, r.subject_code, r.reason_code, r.because,
 				CASE WHEN r.effects = '{}' AND r.stage = o.stage AND r.because IS NULL THEN 'not awaited'
 					ELSE coalesce(r.because, r.status, r.stage) END)::smsr.event)
 			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
 				CROSS JOIN LATERAL (
-					SELECT b.operation_id, b.step, b.cntr, b.attempts, b.resyncs, a.status, a.data, a.sw
-					FROM (SELECT i.* FROM smsr.outbound i WHERE i.eid = m.eid AND i.packet IS NOT NULL OFFSET 0) b
+					SELECT b.ctid, b.packets, b.operation_id, b.step, b.cntr, b.attempts, b.resyncs, a.status, a.data, a.sw
+					FROM (SELECT i.ctid, i.*, count(*) OVER () AS packets FROM smsr.outbound i WHERE i.eid = m.eid AND i.packet IS NOT NULL OFFSET 0) b
 						CROSS JOIN LATERAL (SELECT i.* FROM smsr.keyset i
 							WHERE i.eid = b.eid AND i.sd_aid = b.sd_aid AND i.kvn = b.kvn
 								AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
@@ -32,9 +32,9 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 							coalesce(b.target_aid, b.sd_aid), m.octets) a
 					WHERE a.status IS NOT NULL
 					ORDER BY b.id LIMIT 1) c
-				CROSS JOIN LATERAL (SELECT i.* FROM smsr.operation i WHERE i.eid = m.eid AND i.id = c.operation_id OFFSET 0) o
+				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.operation i WHERE i.eid = m.eid AND i.id = c.operation_id OFFSET 0) o
 				LEFT JOIN LATERAL (SELECT i.isdp_aid FROM smsr.profile i
-					WHERE i.eid = o.eid AND i.isdp_aid = o.isdp_aid OFFSET 0) t ON true
+					WHERE i.eid = o.eid AND i.isdp_aid = o.isdp_aid AND o.step = 'confirm' OFFSET 0) t ON true
 				LEFT JOIN LATERAL (SELECT i.isdp_aid, i.pol2, i.fallback_attribute, i.state FROM smsr.profile i
 					WHERE i.eid = o.eid AND i.isdp_aid = o.left_aid OFFSET 0) l ON true
 				CROSS JOIN LATERAL (SELECT CASE o.step WHEN 'confirm' THEN smsr.read_deleted(c.data) ELSE '{}' END AS deleted) d
@@ -58,7 +58,7 @@ CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators t
 	BEGIN
 		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'notification', m.originator, m.octets, c.data, NULL, NULL, NULL,
 				'{}', c.type, c.sequence, c.isdp_aid, f.isdp_aid IS DISTINCT FROM c.isdp_aid, nullif(f.isdp_aid, c.isdp_aid),
-				encode(c.imei, 'hex'), encode(c.meid, 'hex'),
+				encode(c.imei, 'hex'), encode(c.meid, 'hex'), o.ctid, b.place, b.others,
 				r.step, r.stage, r.doubt, r.failed, r.warned, r.effects, r.status, r.subject_code, r.reason_code, r.because,
 				coalesce(r.because, r.status, r.stage))::smsr.event)
 			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
@@ -71,11 +71,14 @@ CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators t
 						CROSS JOIN LATERAL smsr.open_notification(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, m.octets) a
 					WHERE a.type IS NOT NULL
 					ORDER BY k.kvn DESC LIMIT 1) c
-				CROSS JOIN LATERAL (SELECT i.* FROM smsr.operation i
+				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.operation i
 					WHERE i.eid = m.eid AND i.status IS NULL AND i.exclusive AND i.stage <> 'waiting' OFFSET 0) o
 				CROSS JOIN LATERAL (SELECT i.msisdn FROM smsr.profile i
 					WHERE i.eid = m.eid AND i.isdp_aid = c.isdp_aid OFFSET 0) t
 				LEFT JOIN LATERAL (SELECT i.isdp_aid FROM smsr.profile i WHERE i.eid = m.eid AND i.state = 'Enabled' OFFSET 0) f ON true
+				CROSS JOIN LATERAL (SELECT (array_agg(i.ctid) FILTER (WHERE i.operation_id = o.id))[1] AS place,
+						bool_or(i.operation_id <> o.id) AS others
+					FROM smsr.outbound i WHERE i.eid = m.eid OFFSET 0) b
 				CROSS JOIN LATERAL smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'notification',
 					notification_type => c.type, names_target => c.isdp_aid = o.isdp_aid) r
 			-- keys that are still to be proven are another matter
@@ -125,7 +128,7 @@ CREATE FUNCTION smsr.batch_from() RETURNS int
 	RETURN 2;
 COMMENT ON FUNCTION smsr.batch_from() IS 'How many messages received are worth the statements of a batch';
 
-CREATE FUNCTION smsr.receive_batch(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[], all_free boolean, ready smsr.eid[])
+CREATE FUNCTION smsr.receive_batch(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[], moved boolean, all_free boolean, ready smsr.eid[])
 	RETURNS smsr.event[]
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -135,11 +138,13 @@ CREATE FUNCTION smsr.receive_batch(ns int[], eids smsr.eid[], originators text[]
 		state text;
 		about text;
 	BEGIN
+		IF all_free AND NOT moved THEN
+			RETURN smsr.receive_plain(ns, eids, originators, tp_uds);
+		END IF;
 		-- whose number is still the eUICC's alone, and those that are not behind others
 		SELECT array_agg(u.n) AS ns, array_agg(u.eid) AS eids, array_agg(u.o) AS originators, array_agg(u.t) AS tp_uds INTO fit
 			FROM unnest(ns, eids, originators, tp_uds) u (n, eid, o, t)
-			WHERE u.eid = ALL (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = u.o)
-				AND EXISTS (SELECT FROM smsr.profile p WHERE p.msisdn = u.o)
+			WHERE (SELECT bool_and(p.eid = u.eid) FROM smsr.profile p WHERE p.msisdn = u.o)
 				AND (all_free OR (u.eid = ANY (ready) AND NOT EXISTS (SELECT FROM smsr.inbound_held h
 					WHERE h.originator = u.o OR h.eids && ARRAY[u.eid])));
 		IF fit.ns IS NULL THEN
@@ -152,4 +157,4 @@ CREATE FUNCTION smsr.receive_batch(ns int[], eids smsr.eid[], originators text[]
 		RAISE LOG 'a batch of % messages received is taken apart: % (%)', cardinality(ns), about, state;
 		RETURN '{}';
 	END $$;
-COMMENT ON FUNCTION smsr.receive_batch(int[], smsr.eid[], text[], bytea[], boolean, smsr.eid[]) IS 'The same of those whose eUICC is free, as for smsr.receive_in_turn(); if any fails nothing is done';
+COMMENT ON FUNCTION smsr.receive_batch(int[], smsr.eid[], text[], bytea[], boolean, boolean, smsr.eid[]) IS 'The same of those whose number is still theirs, if some may have moved, and whose eUICC is free, as for smsr.receive_in_turn(); if any fails nothing is done';

@@ -275,12 +275,8 @@ COMMENT ON FUNCTION smsr.confirm_again(smsr.eid, int) IS 'Confirm a notification
 -- Numbers wrap, and start anew when a card is reset, so only a small step back
 -- within a day is taken for the network's doing.
 CREATE FUNCTION smsr.overtaken(p_sequence int, p_last int, p_last_at timestamptz) RETURNS boolean
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$
-	BEGIN
-		RETURN (SELECT coalesce((p_last - p_sequence) & 65535 BETWEEN 1 AND 16 AND p_last_at > now() - interval '1 day', false));
-	END $$;
+	LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN coalesce((p_last - p_sequence) & 65535 BETWEEN 1 AND 16 AND p_last_at > now() - interval '1 day', false);
 COMMENT ON FUNCTION smsr.overtaken(int, int, timestamptz) IS 'Whether a notification is older than the last one that was processed: the network brought them out of order';
 
 -- SGP.02: after the validity period of the function that caused it, a success
@@ -458,24 +454,23 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	SET enable_seqscan = off
-	SET jit = off
 	AS $$
 	DECLARE
-		results text[] := '{}';
+		results text[];
 		numbers text[];
 		contents bytea[];
 		sole smsr.eid[];
 		cards smsr.eid[];
 		ready smsr.eid[];
 		total int;
-		outcome text;
 		-- somebody sits on an eUICC: one wait for him was enough
 		some_held boolean := EXISTS (SELECT FROM smsr.inbound_held);
 		all_free boolean;
+		-- a number may have become another's, or nobody's, by what came before
+		moved boolean := false;
 		first int := 1;
 		last int;
 		turn record;
-		events smsr.event[];
 		e record;
 		i int;
 	BEGIN
@@ -483,26 +478,25 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 			RAISE EXCEPTION 'originators and tp_uds must have the same number of elements'
 				USING ERRCODE = 'array_subscript_error';
 		END IF;
+		numbers := ARRAY(SELECT ltrim(coalesce(o, ''), '+') FROM unnest(originators) o);
+		contents := ARRAY(SELECT unnest(tp_uds));
+		total := cardinality(numbers);
+		results := array_fill(NULL::text, ARRAY[total]);
 		-- nearly every number is that of one eUICC
-		SELECT array_agg(ltrim(coalesce(o, ''), '+') ORDER BY n), array_agg(t ORDER BY n),
-				array_agg((SELECT CASE WHEN count(*) = 1 THEN min(q.eid) END
-					FROM (SELECT DISTINCT p.eid FROM smsr.profile p
-						WHERE p.msisdn = ltrim(coalesce(u.o, ''), '+') LIMIT 2) q) ORDER BY n)
-			INTO numbers, contents, sole
-			FROM unnest(originators, tp_uds) WITH ORDINALITY u (o, t, n);
-		cards := ARRAY(SELECT unnest(sole) UNION ALL
-			SELECT smsr.plausible(u.number) FROM unnest(numbers, sole) u (number, eid) WHERE u.eid IS NULL);
-		cards := array_remove(cards, NULL);
+		sole := ARRAY(SELECT (SELECT CASE WHEN count(*) = 1 THEN min(q.eid) END
+				FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = u LIMIT 2) q)
+			FROM unnest(numbers) u);
+		cards := array_remove(ARRAY(SELECT unnest(sole) UNION ALL
+			SELECT smsr.plausible(u.number) FROM unnest(numbers, sole) u (number, eid) WHERE u.eid IS NULL), NULL);
 		BEGIN
 			ready := smsr.lock_cards(cards, NOT some_held);
 		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 			ready := smsr.lock_cards(cards, false);
 		END;
 		all_free := NOT some_held AND cardinality(ready) = cardinality(cards);
-		total := coalesce(cardinality(numbers), 0);
 		WHILE first <= total
 		LOOP
-			-- a stranger's message may be of any card, so that all before it come before it, and all after it after it
+			-- a stranger's message may be of any card: all before it come before it, and all after it after it
 			last := first;
 			WHILE last <= total AND sole[last] IS NOT NULL AND contents[last] IS NOT NULL
 			LOOP
@@ -510,31 +504,34 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 			END LOOP;
 			-- the first of each eUICC together, then the second of each that has two ...
 			FOR turn IN
-				SELECT array_agg(q.n ORDER BY q.n) AS ns, array_agg(q.eid ORDER BY q.n) AS eids,
-					array_agg(q.number ORDER BY q.n) AS numbers, array_agg(q.content ORDER BY q.n) AS contents
+				SELECT array_agg(q.n) AS ns, array_agg(q.eid) AS eids, array_agg(q.number) AS numbers, array_agg(q.content) AS contents
 				FROM (SELECT u.n::int AS n, u.eid, u.number, u.content, row_number() OVER (PARTITION BY u.eid ORDER BY u.n) AS turn
 					FROM unnest(sole, numbers, contents) WITH ORDINALITY u (eid, number, content, n)
-					WHERE u.n >= first AND u.n < last) q
+					WHERE u.n >= first AND u.n < last
+					ORDER BY turn, u.n) q
 				GROUP BY q.turn ORDER BY q.turn
 			LOOP
-				events := '{}';
 				IF cardinality(turn.ns) >= smsr.batch_from() THEN
-					events := smsr.receive_batch(turn.ns, turn.eids, turn.numbers, turn.contents, all_free, ready);
+					FOR e IN SELECT r.n, r.event, r.effects, r.deleted
+						FROM unnest(smsr.receive_batch(turn.ns, turn.eids, turn.numbers, turn.contents, moved, all_free, ready)) r
+					LOOP
+						results[e.n] := CASE e.event WHEN 'por' THEN 'answer' ELSE e.event END;
+						moved := moved OR e.effects && '{remove_target,remove_left}' OR e.deleted <> '{}';
+					END LOOP;
 				END IF;
 				-- and what is not plain
-				FOR e IN SELECT u.n, u.number, u.content, v.outcome
-					FROM unnest(turn.ns, turn.numbers, turn.contents) u (n, number, content)
-						LEFT JOIN (SELECT w.n, CASE w.event WHEN 'por' THEN 'answer' ELSE w.event END AS outcome FROM unnest(events) w) v ON v.n = u.n
-					ORDER BY u.n
+				FOREACH i IN ARRAY turn.ns
 				LOOP
-					outcome := coalesce(e.outcome, smsr.receive_in_turn(e.number, e.content, all_free, ready));
-					all_free := all_free AND outcome NOT LIKE 'held:%';
-					results[e.n] := outcome;
+					CONTINUE WHEN results[i] IS NOT NULL;
+					results[i] := smsr.receive_in_turn(numbers[i], contents[i], all_free, ready);
+					all_free := all_free AND results[i] NOT LIKE 'held:%';
+					moved := true;
 				END LOOP;
 			END LOOP;
 			IF last <= total THEN
 				results[last] := smsr.receive_in_turn(numbers[last], contents[last], all_free, ready);
 				all_free := all_free AND results[last] NOT LIKE 'held:%';
+				moved := true;
 			END IF;
 			first := last + 1;
 		END LOOP;

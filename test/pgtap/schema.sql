@@ -49,7 +49,7 @@ $$, 'comments are neither padded nor end in a period');
 
 CREATE TEMP TABLE own_type AS
 	SELECT m[1] AS function, m[2] AS type
-	FROM pg_proc p, regexp_matches(p.prosrc, $r$WHEN '(\w+)' THEN '\\x(ff\w\w)'$r$, 'g') m
+	FROM pg_proc p, regexp_matches(pg_get_functiondef(p.oid), $r$WHEN '(\w+)'(?:::text)? THEN '\\x(ff\w\w)'$r$, 'g') m
 	WHERE p.oid = 'smsr.operation_type(text)'::regprocedure;
 SELECT cmp_ok((SELECT count(*) FROM own_type), '>', 40::bigint, 'the types of our own are found');
 SELECT is_empty('SELECT type, array_agg(function) FROM own_type GROUP BY type HAVING count(*) > 1 OR type = ''ffff''',
