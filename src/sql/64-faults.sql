@@ -13,10 +13,10 @@ CREATE TABLE smsr.tick_fault (
 	times int NOT NULL DEFAULT 1,
 	next_at timestamptz NOT NULL,
 	UNIQUE NULLS NOT DISTINCT (what, eid, operation_id),
-	CHECK ((eid IS NULL) = (operation_id IS NULL))
+	CHECK (eid IS NOT NULL OR operation_id IS NULL)
 );
 COMMENT ON TABLE smsr.tick_fault IS 'Errors in smsr.tick(): what it is that failed; tried again at next_at, and gone when that succeeds';
-COMMENT ON COLUMN smsr.tick_fault.what IS 'The event of an operation, or the part of smsr.tick()';
+COMMENT ON COLUMN smsr.tick_fault.what IS 'The event of an operation, handover for the end of a change of SM-SR, or the part of smsr.tick()';
 
 CREATE FUNCTION smsr.note_fault(p_what text, p_eid smsr.eid, p_operation bigint, p_fault text, p_sqlstate text) RETURNS void
 	LANGUAGE plpgsql VOLATILE

@@ -603,21 +603,39 @@ CREATE FUNCTION smsr.handover_tick() RETURNS int
 	AS $$
 	DECLARE
 		eids smsr.eid[];
-		done int;
+		due record;
+		done int := 0;
+		faults CONSTANT boolean := EXISTS (SELECT FROM smsr.tick_fault f WHERE f.what = 'handover');
+		fault text;
+		state text;
 	BEGIN
 		-- whoever has it is about to change it, and the next tick is soon: what is held
 		-- does not count among the thousand
 		eids := ARRAY(SELECT h.eid FROM smsr.handover h JOIN smsr.euicc e USING (eid)
-				WHERE h.expires_at <= now() ORDER BY h.expires_at LIMIT 1000 FOR UPDATE OF e, h SKIP LOCKED)
+				WHERE h.expires_at <= now() AND NOT (faults AND smsr.put_off('handover', h.eid, NULL))
+				ORDER BY h.expires_at LIMIT 1000 FOR UPDATE OF e, h SKIP LOCKED)
 			|| ARRAY(SELECT h.eid FROM smsr.handover h
 				WHERE h.expires_at <= now() AND NOT EXISTS (SELECT FROM smsr.euicc e WHERE e.eid = h.eid)
+					AND NOT (faults AND smsr.put_off('handover', h.eid, NULL))
 				ORDER BY h.expires_at LIMIT 1000 FOR UPDATE SKIP LOCKED);
 		IF eids = '{}' THEN
 			RETURN 0;
 		END IF;
 		eids := smsr.lock_cards(eids, false);
-		SELECT count(smsr.handover_event(h.eid, h.side, 'deadline')) INTO done
-			FROM (SELECT x.eid, x.side FROM smsr.handover x WHERE x.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY x.eid) h;
+		-- each by itself: one that fails stops no other
+		FOR due IN SELECT x.eid, x.side FROM smsr.handover x WHERE x.eid = ANY (ARRAY(SELECT unnest(eids))) ORDER BY x.eid
+		LOOP
+			BEGIN
+				PERFORM smsr.handover_event(due.eid, due.side, 'deadline');
+				done := done + 1;
+				IF faults THEN
+					DELETE FROM smsr.tick_fault f WHERE f.what = 'handover' AND f.eid = due.eid;
+				END IF;
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS fault = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
+				PERFORM smsr.note_fault('handover', due.eid, NULL, fault, state);
+			END;
+		END LOOP;
 		RETURN done;
 	END $$;
 COMMENT ON FUNCTION smsr.handover_tick() IS 'Changes of SM-SR whose time is over, a thousand at a time; waits for nobody. Returns how many';
