@@ -28,6 +28,7 @@ make_work
 
 passed=0
 failed=0
+failures=()
 summary() { echo "$passed passed, $failed failed"; }
 complete=0
 # shellcheck disable=SC2016
@@ -230,6 +231,7 @@ run_suite() {
 	failed=$((failed + bad))
 	printf '%5d passed %3d failed %4d s\n' "$good" "$bad" $((SECONDS - started))
 	if ((bad)); then
+		failures+=("$(grep -E '^not ok|\.\.\. FAILED|^Bail out|: FAILED$' "$log" | head -n 10 | sed "s/^/    $suite: /")")
 		if declare -F "${suite}_failed" >/dev/null; then
 			"${suite}_failed" | sed 's/^/    /' || true
 		fi
@@ -246,6 +248,11 @@ done
 # shellcheck disable=SC2034
 complete=1
 echo "$SECONDS s in all"
-((failed == 0)) || keep_logs
+if ((failed)); then
+	keep_logs
+	# once more at the end, which is all that some will see
+	echo "What failed:"
+	printf '%s\n' "${failures[@]}"
+fi
 summary
 ((failed == 0))
