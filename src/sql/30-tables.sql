@@ -201,13 +201,19 @@ CREATE TABLE smsr.outbound (
 	kvn smallint,
 	cntr bigint,
 	script bytea NOT NULL,
-	packet bytea
+	packet bytea,
+	bearer text NOT NULL DEFAULT 'sms' CHECK (bearer IN ('sms', 'https')),
+	trigger bytea,
+	session text,
+	-- what is for a session never leaves in a short message
+	CHECK (bearer = 'sms' AND trigger IS NULL AND session IS NULL OR bearer = 'https' AND (trigger IS NOT NULL OR mno_id IS NULL))
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX outbound_due ON smsr.outbound (mno_id, lane_id, due_at);
 CREATE INDEX outbound_eid ON smsr.outbound (eid);
 CREATE INDEX outbound_smsc_id ON smsr.outbound (smsc_id) WHERE smsc_id IS NOT NULL;
 COMMENT ON TABLE smsr.outbound IS 'Command packets under way, one row a packet; deleted when answered, its story then stands in smsr.message';
 COMMENT ON COLUMN smsr.outbound.lane_id IS 'Lane (smsr.lane) that it waits in: its operation''s until it is claimed, then that of repeats; of later steps that of answers';
+COMMENT ON COLUMN smsr.outbound.mno_id IS 'Operator whose gateways may carry it; NULL: none may, it waits for a session or for somebody to know where the card is';
 COMMENT ON COLUMN smsr.outbound.due_at IS 'When it may next be handed to a gateway: also the end of a lease and the time of a re-transmission';
 COMMENT ON COLUMN smsr.outbound.gateway IS 'Who has it, or had it last; NULL if it was refused or handed back';
 COMMENT ON COLUMN smsr.outbound.accepted IS 'Bit n: the SMSC has accepted segment n';
@@ -216,6 +222,9 @@ COMMENT ON COLUMN smsr.outbound.target_aid IS 'Whose TAR it carries, and its ans
 COMMENT ON COLUMN smsr.outbound.script IS 'The secured data: what the packet asks of the card; of PUT KEY without the keys, which stand in the packet alone';
 COMMENT ON COLUMN smsr.outbound.cntr IS 'Counter the packet was sealed with; NULL until it is first claimed';
 COMMENT ON COLUMN smsr.outbound.packet IS 'The sealed packet: a re-transmission is these octets again';
+COMMENT ON COLUMN smsr.outbound.bearer IS 'sms: the script leaves in the packet; https: in a session that the card opens';
+COMMENT ON COLUMN smsr.outbound.trigger IS 'https: what the packet asks of the card, to open a session; NULL: it has one, or calls in by itself';
+COMMENT ON COLUMN smsr.outbound.session IS 'The session that the script was last delivered in; NULL: in none';
 
 CREATE TABLE smsr.inbound_part (
 	originator text NOT NULL,
@@ -263,10 +272,11 @@ CREATE TABLE smsr.message_default PARTITION OF smsr.message DEFAULT;
 -- restore creates that of the partition.
 CREATE INDEX message_default_eid ON smsr.message_default (eid, at);
 CREATE INDEX message_default_at ON smsr.message_default USING brin (at);
-COMMENT ON TABLE smsr.message IS 'Every short message and packet, sent or received, with what became of it; only ever inserted into';
+COMMENT ON TABLE smsr.message IS 'Every short message, packet and part of a session, sent or received, with what became of it; only ever inserted into';
 COMMENT ON TABLE smsr.message_default IS 'Messages of a time for which no partition was made';
+COMMENT ON COLUMN smsr.message.address IS 'Number, or https: a session';
 COMMENT ON COLUMN smsr.message.script IS 'The secured data in the clear: what was asked of the card, or what it answered; of PUT KEY without the keys';
-COMMENT ON COLUMN smsr.message.octets IS 'The packet or message; NULL for PUT KEY, which whoever had the old keys could open';
+COMMENT ON COLUMN smsr.message.octets IS 'The packet or message; NULL for PUT KEY, which whoever had the old keys could open, and where a session brought the script as it is';
 
 CREATE TABLE smsr.discrepancy (
 	eid smsr.eid NOT NULL,

@@ -82,9 +82,9 @@ CREATE FUNCTION smsr.move_rules(OUT table_name name, OUT rule text) RETURNS SETO
 			-- made again from what is copied
 			('follows', '{audit_head}'),
 			-- while there is one nothing moves
-			('holds', '{outbound,handover,establishment}'),
+			('holds', '{outbound,handover,establishment,https_session}'),
 			-- told to parties from where it happened
-			('stays', '{notice,campaign_end,campaign_member,campaign_running,eid_range,move,moved_number,eis_reject,key_inbox,key_reject,inbound_held,tick_fault}')) AS r (rule, tables),
+			('stays', '{notice,campaign_end,campaign_member,campaign_running,eid_range,https_polls,move,moved_number,eis_reject,key_inbox,key_reject,inbound_held,tick_fault}')) AS r (rule, tables),
 			unnest(r.tables::text[]) t;
 	END $$;
 COMMENT ON FUNCTION smsr.move_rules() IS 'What becomes of the rows of an eUICC when it moves, table by table: moves, is copied, follows, holds (it does not move while there is one), stays';

@@ -1,6 +1,12 @@
 -- Carrying out what core's procedure decided.  Every function here runs with
 -- the eUICC's row locked by its caller.
 
+CREATE FUNCTION smsr.carriers(bearer text, trigger bytea, destination text, mno_id text, operator text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	-- one that has a number and no operator is kept for a session
+	RETURN CASE WHEN bearer OPERATOR(pg_catalog.=) 'sms' OR trigger IS NOT NULL AND (mno_id IS NOT NULL OR destination IS NULL) THEN operator END;
+COMMENT ON FUNCTION smsr.carriers(text, bytea, text, text, text) IS 'mno_id of a row of smsr.outbound when its card is with an operator now: that, unless the row is kept for a session. Inlined';
+
 -- The one place where the EIS learns which profile is enabled.
 CREATE FUNCTION smsr.follow_enabled(p_eid smsr.eid, p_aid smsr.aid, p_operation bigint) RETURNS smsr.aid
 	LANGUAGE plpgsql VOLATILE
@@ -29,7 +35,7 @@ CREATE FUNCTION smsr.follow_enabled(p_eid smsr.eid, p_aid smsr.aid, p_operation 
 		END IF;
 		PERFORM smsr.tell(p_eid, 'HandleProfileEnabled', present, p_operation);
 		-- what is on its way must go where the card is now
-		UPDATE smsr.outbound SET destination = present.msisdn, mno_id = present.mno_id,
+		UPDATE smsr.outbound SET destination = present.msisdn, mno_id = smsr.carriers(bearer, trigger, destination, mno_id, present.mno_id),
 				due_at = CASE WHEN present.msisdn IS NULL THEN 'infinity'
 					WHEN due_at = 'infinity' THEN now() ELSE due_at END
 			WHERE eid = p_eid;
@@ -216,10 +222,11 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 		)
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
 			outcome, detail, sent_at, octets, script)
-		SELECT 'out', g.eid, g.operation_id, g.step, g.destination, g.gateway, g.attempts, g.cntr,
+		SELECT 'out', g.eid, g.operation_id, g.step, CASE WHEN g.session IS NULL THEN g.destination ELSE 'https' END, g.gateway, g.attempts, g.cntr,
 			CASE WHEN g.attempts = 0 THEN 'not sent' ELSE p_outcome END, p_detail, g.sent_at,
 			-- whoever gets hold of the old keys would have the new ones from it
-			CASE WHEN g.step <> 'put_key' THEN g.packet END, g.script
+			CASE WHEN g.step <> 'put_key' THEN g.packet END,
+			CASE WHEN g.packet IS NOT NULL THEN coalesce(g.trigger, g.script) ELSE g.script END
 		FROM gone g;
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
@@ -456,7 +463,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			CASE op.stage WHEN 'held' THEN 'waiting' ELSE op.stage END, op.doubt, op.failed, op.warned, p_event,
 			por_status => p_por_status, sw => word, resyncs => packet.resyncs::int,
 			notification_type => p_type, names_target => p_named = op.isdp_aid,
-			attempts => packet.attempts::int,
+			attempts => CASE WHEN packet.bearer = 'https' AND packet.session IS NULL THEN 0 ELSE packet.attempts END::int,
 			target_gone => target.isdp_aid IS NULL OR target.isdp_aid = ANY (deleted),
 			auto_delete => former.isdp_aid IS NOT NULL AND former.isdp_aid <> ALL (deleted)
 				AND former.pol2 @> '{DISABLE/Auto-Delete}' AND NOT former.fallback_attribute
@@ -558,7 +565,7 @@ CREATE FUNCTION smsr.resync(packet smsr.outbound) RETURNS void
 				outcome, detail, sent_at, octets, script)
 			VALUES ('out', packet.eid, packet.operation_id, packet.step, packet.destination, packet.gateway,
 				packet.attempts, packet.cntr, 'answered', 'the card''s counter is ahead of ours', packet.sent_at,
-				CASE WHEN packet.step <> 'put_key' THEN packet.packet END, packet.script);
+				CASE WHEN packet.step <> 'put_key' THEN packet.packet END, coalesce(packet.trigger, packet.script));
 		UPDATE smsr.keyset SET counter = least(counter + smsr.resync_distance(packet.resyncs), 1099511627775)
 			WHERE eid = packet.eid AND sd_aid = packet.sd_aid AND kvn = packet.kvn;
 		UPDATE smsr.outbound SET packet = NULL, cntr = NULL, kvn = NULL, attempts = 0, accepted = 0,

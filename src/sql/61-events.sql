@@ -104,10 +104,11 @@ CREATE FUNCTION smsr.drop_packets(events smsr.event[]) RETURNS void
 		)
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
 			outcome, detail, sent_at, octets, script)
-		SELECT 'out', g.eid, g.operation_id, g.step, g.destination, g.gateway, g.attempts, g.cntr,
+		SELECT 'out', g.eid, g.operation_id, g.step, CASE WHEN g.session IS NULL THEN g.destination ELSE 'https' END, g.gateway, g.attempts, g.cntr,
 			CASE WHEN g.attempts = 0 THEN 'not sent' WHEN g.event = 'por' THEN 'answered' ELSE 'overtaken by its notification' END,
 			g.because, g.sent_at,
-			CASE WHEN g.step <> 'put_key' THEN g.packet END, g.script
+			CASE WHEN g.step <> 'put_key' THEN g.packet END,
+			CASE WHEN g.packet IS NOT NULL THEN coalesce(g.trigger, g.script) ELSE g.script END
 		FROM gone g;
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packets(smsr.event[]) IS 'Packets of events are done: smsr.drop_packet() for many';
@@ -143,7 +144,7 @@ CREATE FUNCTION smsr.follow_notifications(events smsr.event[]) RETURNS void
 		SELECT array_agg(u.p), array_agg(u.operation_id) INTO changed, operations FROM updated u;
 		PERFORM smsr.tell_all('HandleProfileEnabled', changed, operations);
 		-- what is on its way must go where the card is now
-		UPDATE smsr.outbound o SET destination = e.msisdn, mno_id = e.mno_id,
+		UPDATE smsr.outbound o SET destination = e.msisdn, mno_id = smsr.carriers(o.bearer, o.trigger, o.destination, o.mno_id, e.mno_id),
 				due_at = CASE WHEN o.due_at = 'infinity' THEN now() ELSE o.due_at END
 			FROM (SELECT u.msisdn, u.mno_id, w.place FROM unnest(changed) u
 				CROSS JOIN LATERAL (SELECT i.ctid AS place FROM smsr.outbound i WHERE i.eid = u.eid OFFSET 0) w OFFSET 0) e

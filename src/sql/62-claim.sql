@@ -12,6 +12,12 @@ CREATE FUNCTION smsr.sms_needed(script bytea, packet bytea, segments int, accept
 		ELSE segments OPERATOR(pg_catalog.-) bit_count(accepted::bit(32))::int END;
 COMMENT ON FUNCTION smsr.sms_needed(bytea, bytea, int, int) IS 'How many short messages a packet of smsr.outbound takes when it is sent next, at most. Inlined';
 
+-- The ISD-R has the agent that opens sessions.
+CREATE FUNCTION smsr.packet_tar(trigger bytea, target_aid smsr.aid, sd_aid smsr.aid) RETURNS bytea
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN smsr.aid_tar(CASE WHEN trigger IS NULL THEN coalesce(target_aid, sd_aid) ELSE sd_aid END);
+COMMENT ON FUNCTION smsr.packet_tar(bytea, smsr.aid, smsr.aid) IS 'TAR of the packet of a row of smsr.outbound: of whom the command is for, of the ISD-R for what opens a session. Inlined';
+
 -- What a claim is to take from where: of each operator's part of a lane, which is
 -- what the index of the queue is in order of, so many packets; and the accounts that
 -- are to be settled by what it then took.
@@ -148,7 +154,7 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 				INTO counted, messages, heads, waiting
 				FROM unnest(plan.mno_ids, plan.lane_ids, looks, counted, messages, heads) WITH ORDINALITY u (mno_id, lane_id, look, counted, messages, head, n)
 					LEFT JOIN LATERAL (SELECT count(*)::int AS counted, sum(d.needed)::int AS messages, min(d.due_at) AS head
-						FROM (SELECT o.due_at, smsr.sms_needed(o.script, o.packet, o.segments, o.accepted) AS needed
+						FROM (SELECT o.due_at, smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
 							FROM smsr.outbound o
 							WHERE o.mno_id = u.mno_id AND o.lane_id = u.lane_id AND o.due_at <= now() AND o.expires_at > now()
 							ORDER BY o.due_at LIMIT u.look) d) q ON u.look > u.counted;
@@ -271,7 +277,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				CROSS JOIN LATERAL (SELECT FROM smsr.lane l WHERE l.id = g.lane_id AND l.open OFFSET 0) l
 				CROSS JOIN LATERAL (
 				SELECT o.ctid AS place, o.id, o.eid, o.due_at, o.step = 'confirm' AS confirms, o.packet IS NOT NULL AS sealed,
-					smsr.sms_needed(o.script, o.packet, o.segments, o.accepted) AS needed
+					smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
 				FROM smsr.outbound o
 				WHERE o.mno_id = g.mno_id AND o.lane_id = g.lane_id AND o.due_at <= now() AND o.expires_at > now()
 				ORDER BY o.due_at LIMIT g.packets
@@ -294,7 +300,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 						AND CASE o.step WHEN 'prove' THEN k.state IN ('pending', 'active') AND k.kvn = (SELECT p.kvn
 								FROM smsr.operation p WHERE p.eid = o.eid AND p.id = o.operation_id)
 							ELSE k.state = 'active' END
-						AND k.counter < 1099511627775 AND smsr.aid_tar(coalesce(o.target_aid, o.sd_aid)) IS NOT NULL
+						AND k.counter < 1099511627775 AND smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid) IS NOT NULL
 						AND CASE o.step WHEN 'put_key' THEN EXISTS (SELECT FROM smsr.operation p
 									JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = o.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
 								WHERE p.eid = o.eid AND p.id = o.operation_id AND smsr.put_key_seals(k.eid, k.sd_aid, k.kvn, k.key_type,
@@ -320,7 +326,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 				SELECT a.place, a.longest FROM again a WHERE NOT a.sendable) d
 			WHERE o.ctid = d.place
 			RETURNING o.packet IS NOT NULL AS had_packet, o.eid, o.operation_id, o.step, o.destination, d.longest,
-				smsr.sms_needed(o.script, o.packet, o.segments, o.accepted) AS needed
+				smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
 		), explained AS (
 			INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
 			SELECT 'out', u.eid, u.operation_id, u.step, u.destination, claim_sms.gateway, 'not sent',
@@ -341,12 +347,12 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			WHERE k.ctid = f.key_place
 			RETURNING f.place, f.id, f.due_at, f.account, f.rank, k.kvn, k.counter AS cntr,
 				CASE o.step WHEN 'put_key' THEN (SELECT smsr.seal_put_key(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
-							smsr.aid_tar(coalesce(o.target_aid, o.sd_aid)), k.counter, n.kvn, n.key_type, n.sealed, n.replaces IS NOT NULL)
+							smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid), k.counter, n.kvn, n.key_type, n.sealed, n.replaces IS NOT NULL)
 						FROM smsr.operation p
 							JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = o.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
 						WHERE p.eid = o.eid AND p.id = o.operation_id)
 					ELSE smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
-						smsr.aid_tar(coalesce(o.target_aid, o.sd_aid)), k.counter, o.script) END AS packet
+						smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid), k.counter, coalesce(o.trigger, o.script)) END AS packet
 		), ready AS (
 			SELECT c.place, c.id, c.due_at, c.account, c.rank, c.kvn, c.cntr, c.packet, 0 AS have,
 				smsr.sms_segment_count(length(c.packet)) AS needed

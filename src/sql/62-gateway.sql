@@ -36,7 +36,8 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 				WITH noted AS (
 					UPDATE smsr.outbound o SET accepted = o.accepted | s.bits, smsc_id = s.smsc_id,
 							sent_at = coalesce(o.sent_at, clock_timestamp()),
-							due_at = CASE WHEN o.accepted | s.bits = (1 << o.segments) - 1
+							due_at = CASE WHEN o.bearer = 'https' AND o.mno_id IS NULL THEN o.due_at	-- the card has called in since
+								WHEN o.accepted | s.bits = (1 << o.segments) - 1
 								THEN now() + smsr.retry_interval(o.attempts) ELSE o.due_at END
 						FROM (SELECT i >> 5 AS id, bit_or(1 << (i & 31)::int) AS bits, (array_agg(c ORDER BY i DESC))[1] AS smsc_id
 							FROM unnest(sms_ids, smsc_ids) u (i, c) GROUP BY 1) s
@@ -70,7 +71,7 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 					UPDATE smsr.outbound o SET destination = a.msisdn, mno_id = a.mno_id
 						FROM smsr.profile a
 						WHERE o.id = ANY (ARRAY(SELECT unnest(packets))) AND o.attempts >= 3
-							AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND a.eid = o.eid
+							AND o.accepted = (1 << o.segments) - 1 AND o.destination IS NOT NULL AND (o.bearer = 'sms' OR o.mno_id IS NOT NULL) AND a.eid = o.eid
 							AND a.isdp_aid = (SELECT n.aids[1 + (o.attempts - 2) % cardinality(n.aids)]
 								FROM (SELECT array_agg(p.isdp_aid ORDER BY p.state = 'Enabled' DESC, p.isdp_aid) AS aids
 									FROM smsr.profile p

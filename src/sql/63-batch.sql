@@ -23,6 +23,7 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 					ELSE coalesce(r.because, r.status, r.stage) END)::smsr.event)
 			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
 				CROSS JOIN LATERAL (
+					-- whether a card opens a session shows when it does
 					SELECT b.ctid, b.packets, b.operation_id, b.step, b.cntr, b.attempts, b.resyncs, a.status, a.data, a.sw
 					FROM (SELECT i.ctid, i.*, count(*) OVER () AS packets FROM smsr.outbound i WHERE i.eid = m.eid AND i.packet IS NOT NULL OFFSET 0) b
 						CROSS JOIN LATERAL (SELECT i.* FROM smsr.keyset i
@@ -30,7 +31,7 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 								AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
 						CROSS JOIN LATERAL smsr.open_answer(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, b.packet, b.cntr,
 							coalesce(b.target_aid, b.sd_aid), m.octets) a
-					WHERE a.status IS NOT NULL
+					WHERE a.status IS NOT NULL AND b.trigger IS NULL
 					ORDER BY b.id LIMIT 1) c
 				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.operation i WHERE i.eid = m.eid AND i.id = c.operation_id OFFSET 0) o
 				LEFT JOIN LATERAL (SELECT i.isdp_aid FROM smsr.profile i

@@ -82,14 +82,15 @@ CREATE FUNCTION smsr.receive_response(received_at timestamptz, originator text, 
 			tried := tried + 1;
 			r := smsr.unseal_response(c.eid, c.sd_aid, c.kvn, c.key_type, c.sealed,
 				substring((smsr.peek_command(c.packet)).spi FROM 2 FOR 1), packet);
-			IF r.tar IS DISTINCT FROM smsr.aid_tar(coalesce(c.target_aid, c.sd_aid)) THEN
+			IF r.tar IS DISTINCT FROM smsr.packet_tar(c.trigger, c.target_aid, c.sd_aid) THEN
 				CONTINUE;
 			ELSIF r.authentic AND r.cntr = c.cntr THEN
-				told := smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data);
+				told := CASE WHEN c.trigger IS NULL THEN smsr.handle_event(c.eid, c.operation_id, 'por', r.status, r.data)
+					ELSE smsr.trigger_answered(c.id, r.status) END;
 				PERFORM smsr.contact(c.eid);
 				RETURN smsr.record_in(received_at, originator, tp_ud, 'answer', format('status %s: %s',
 						lpad(to_hex(r.status), 2, '0'), told), c.eid, c.operation_id, c.step, r.cntr, r.data);
-			ELSIF NOT r.secured AND plain IS NULL AND r.cntr IN (0, c.cntr) THEN
+			ELSIF NOT r.secured AND plain IS NULL AND r.cntr IN (0, c.cntr) AND c.trigger IS NULL THEN
 				SELECT c.eid, c.operation_id, c.step, r.status, r.cntr INTO plain;
 			END IF;
 		END LOOP;
@@ -223,7 +224,7 @@ CREATE FUNCTION smsr.receive_notification(received_at timestamptz, originator te
 			p_operation_type => '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
 			p_imei => encode(n.imei, 'hex'), p_meid => encode(n.meid, 'hex'));
 		-- of an ISD-P that the EIS does not know nobody knows the number, but this came from it
-		UPDATE smsr.outbound b SET destination = p.msisdn, mno_id = p.mno_id,
+		UPDATE smsr.outbound b SET destination = p.msisdn, mno_id = smsr.carriers(b.bearer, b.trigger, b.destination, b.mno_id, p.mno_id),
 				due_at = CASE b.due_at WHEN 'infinity' THEN now() ELSE b.due_at END
 			FROM smsr.profile p
 			WHERE b.eid = c.eid AND b.destination IS NULL AND p.eid = c.eid AND p.msisdn = originator;

@@ -50,6 +50,7 @@ CREATE FUNCTION smsr.move_obstacle(p_eid smsr.eid) RETURNS text
 			WHEN EXISTS (SELECT FROM smsr.operation o WHERE o.eid = p_eid AND o.status IS NULL AND o.stage = 'held') THEN 'a call waits for a second person'
 			WHEN EXISTS (SELECT FROM smsr.operation o WHERE o.eid = p_eid AND o.status IS NULL AND o.stage <> 'waiting') THEN 'an operation is under way'
 			WHEN EXISTS (SELECT FROM smsr.outbound o WHERE o.eid = p_eid) THEN 'a packet is under way'
+			WHEN EXISTS (SELECT FROM smsr.https_session h WHERE h.eid = p_eid AND h.state = 'open') THEN 'the card has a session open'
 			WHEN EXISTS (SELECT FROM smsr.campaign_member m JOIN smsr.campaign c ON c.id = m.campaign_id
 				WHERE m.eid = p_eid AND c.state NOT IN ('finished', 'cancelled')
 					AND NOT EXISTS (SELECT FROM smsr.campaign_outcome o WHERE o.campaign_id = m.campaign_id AND o.n = m.n)) THEN 'a campaign is not through with it'
