@@ -14,33 +14,17 @@ use PostgreSQL::Test::Utils;
 use SmsrStack;
 use Test::More;
 use Time::HiRes qw(sleep time);
+use Token;
 
-my ($softhsm) = grep { -e } '/usr/lib/softhsm/libsofthsm2.so', glob('/usr/lib/*/softhsm/libsofthsm2.so');
 my ($spy) = grep { -e } glob('/usr/lib/*/pkcs11-spy.so');
-die "SoftHSM is not there: scripts/install-deps.sh test installs it\n" unless defined $softhsm && defined $spy;
+die "pkcs11-spy is not there: scripts/install-deps.sh test installs it\n" unless defined $spy;
 
-# ---- a token of our own ----
+# ---- a token of our own, and other keys in it ----
 
-my $hsm = File::Temp::tempdir('smsr-hsm.XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my $pin = '749120583316';
-mkdir "$hsm/tokens" or die $!;
-write_file("$hsm/softhsm2.conf", "directories.tokendir = $hsm/tokens\nobjectstore.backend = file\nlog.level = ERROR\n");
-write_file("$hsm/pin", "$pin\n");
-# the server gets these from us
-$ENV{SOFTHSM2_CONF} = "$hsm/softhsm2.conf";
+my $own_token = Token->new;
+my ($softhsm, $hsm, $pin) = @{$own_token}{qw(module dir pin)};
 $ENV{PKCS11SPY} = $softhsm;
 $ENV{PKCS11SPY_OUTPUT} = "$hsm/spy.log";
-
-sub write_file
-{
-	my ($path, $content) = @_;
-	my $mask = umask 0077;
-	open my $file, '>:raw', $path or die "$path: $!";
-	print $file $content;
-	close $file or die "$path: $!";
-	umask $mask;
-	return;
-}
 
 sub tool
 {
@@ -54,8 +38,6 @@ sub must { my ($ok, $out) = tool(@_); die "@_: $out" unless $ok; return $out; }
 
 sub pkcs11_tool { return ('pkcs11-tool', '--module', $softhsm, '--token-label', 'smsr', '--login', '--pin', $pin, @_); }
 
-must('softhsm2-util', '--init-token', '--free', '--label', 'smsr', '--so-pin', '87654321', '--pin', $pin);
-must(pkcs11_tool('--keygen', '--key-type', 'AES:32', '--label', 'kek', '--id', '4b01', '--sensitive'));
 must(pkcs11_tool('--keygen', '--key-type', 'AES:32', '--label', 'other', '--sensitive'));
 must(pkcs11_tool('--keygen', '--key-type', 'AES:16', '--label', 'short', '--sensitive'));
 must(pkcs11_tool('--keygen', '--key-type', 'AES:32', '--label', 'loose', '--extractable'));
@@ -68,8 +50,7 @@ ok(!$read, 'the key can not be read from the token') or diag($said);
 my $stack = SmsrStack->new('kek', cards => 20);
 my $node = $stack->node;
 my %file = (kek_provider => 'file', kek_file => "$stack->{dir}/kek");
-my %token = (kek_provider => 'pkcs11', pkcs11_module => $softhsm, pkcs11_token => 'smsr', pkcs11_key => 'kek',
-	pkcs11_pin_file => "$hsm/pin");
+my %token = $own_token->settings;
 my %no_former = (former_kek_provider => 'none');
 my $token_name = 'pkcs11:token=smsr;object=kek';
 

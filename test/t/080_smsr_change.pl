@@ -24,35 +24,6 @@ my @NUMBER = $pair->numbers;
 
 sub sql { my ($n, $sql) = @_; return $node[$n]->safe_psql('postgres', $sql); }
 
-# ---- gateways: the stack's own has the first number ----
-
-sub start_gateways
-{
-	for my $n (0, 1)
-	{
-		$stack->write_file("gateway$n.conf", <<"CONF");
-[gateway]
-database = host=@{[$node[$n]->host]} port=@{[$node[$n]->port]} dbname=postgres user=test_gateway
-poll_interval = 200ms
-tick_interval = 200ms
-lease = 3s
-database_reconnect_min = 100ms
-database_reconnect_max = 500ms
-
-[bind smsc]
-host = 127.0.0.1
-port = $stack->{port}
-system_id = smsc
-password = secret
-source = $NUMBER[$n]
-reconnect_min = 100ms
-throttle_min = 100ms
-CONF
-		$stack->spawn("gateway$n", "$root/build/smsr-gateway", '--config', "$stack->{dir}/gateway$n.conf");
-	}
-	return;
-}
-
 # ---- the carrier ----
 
 my $json = JSON::PP->new->utf8;
@@ -157,7 +128,7 @@ sub change
 sub eids_of { my ($n, $limit) = @_; return "'{" . join(',', split /\n/, sql($n, "SELECT eid FROM smsr.euicc ORDER BY eid LIMIT $limit")) . "}'::smsr.eid[]"; }
 
 $stack->start_fleet;
-start_gateways();
+$stack->spawn_gateway("gateway$_", $node[$_]->connstr('postgres'), $NUMBER[$_]) for 0, 1;
 
 # ---- the plan ----
 

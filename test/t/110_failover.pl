@@ -57,25 +57,7 @@ sub campaign
 
 follow($two, $one);
 $stack->start_fleet;
-$stack->write_file('gateway.conf', <<"CONF");
-[gateway]
-database = @{[hosts()]} user=test_gateway
-poll_interval = 200ms
-tick_interval = 200ms
-lease = 3s
-database_reconnect_min = 100ms
-database_reconnect_max = 500ms
-
-[bind smsc]
-host = 127.0.0.1
-port = $stack->{port}
-system_id = smsc
-password = secret
-source = 491700000000
-reconnect_min = 100ms
-throttle_min = 100ms
-CONF
-$stack->spawn('gateway', "$root/build/smsr-gateway", '--config', "$stack->{dir}/gateway.conf");
+$stack->spawn_gateway('gateway', hosts());
 my $gateway = $stack->{pid}{gateway};
 
 my $router = PostgreSQL::Test::Cluster->new('before');

@@ -5,9 +5,9 @@ package SmsrShards;
 use strict;
 use warnings;
 
-use File::Temp ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use PrivateFiles;
 use SmsrStack;
 use Time::HiRes qw(sleep time);
 
@@ -26,7 +26,7 @@ sub new
 		cards => $option{cards},
 		fleet_options => [],
 		seed => 1,
-		dir => File::Temp::tempdir('smsr-shards.XXXXXX', TMPDIR => 1, CLEANUP => 1),
+		dir => PrivateFiles::directory('shards'),
 	}, $class;
 	$self->write_file('kek', join('', map { chr(int(rand(256))) } 1 .. 32));
 	$self->write_file('transport.key', join('', map { sprintf('%02x', rand(256)) } 1 .. 16));
@@ -137,25 +137,7 @@ sub start_gateways
 	my $n = 0;
 	for my $node ($self->shards)
 	{
-		$self->write_file("gateway$n.conf", <<"CONF");
-[gateway]
-database = host=@{[$node->host]} port=@{[$node->port]} dbname=postgres user=test_gateway
-poll_interval = 100ms
-tick_interval = 200ms
-lease = 3s
-database_reconnect_min = 100ms
-database_reconnect_max = 500ms
-
-[bind smsc]
-host = 127.0.0.1
-port = $self->{port}
-system_id = smsc
-password = secret
-source = 49170000000$n
-reconnect_min = 100ms
-throttle_min = 100ms
-CONF
-		$self->spawn("gateway$n", "$root/build/smsr-gateway", '--config', "$self->{dir}/gateway$n.conf");
+		$self->spawn_gateway("gateway$n", $node->connstr('postgres'), "49170000000$n");
 		$n++;
 	}
 	return;

@@ -6,11 +6,13 @@ package SmsrStack;
 use strict;
 use warnings;
 
-use File::Temp ();
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
+use PrivateFiles;
 use Test::More;
 use Time::HiRes qw(sleep time);
+
+our @ISA = ('PrivateFiles');
 
 our $EUM = '1.3.6.1.4.1.99999.1';
 
@@ -24,7 +26,7 @@ sub new
 		cards => $option{cards} // 20,
 		fleet_options => $option{fleet} // [],
 		seed => $option{seed} // 1,
-		dir => File::Temp::tempdir("smsr-$name.XXXXXX", TMPDIR => 1, CLEANUP => 1),
+		dir => PrivateFiles::directory($name),
 	}, $class;
 
 	$self->write_file('kek', join('', map { chr(int(rand(256))) } 1 .. 32));
@@ -70,17 +72,6 @@ sub node { return $_[0]->{node}; }
 
 sub sql { my ($self, $sql, $db) = @_; return $self->{node}->safe_psql($db // 'postgres', $sql); }
 
-sub write_file
-{
-	my ($self, $name, $content) = @_;
-	my $mask = umask 0077;
-	open my $file, '>:raw', "$self->{dir}/$name" or die "$self->{dir}/$name: $!";
-	print $file $content;
-	close $file or die "$name: $!";
-	umask $mask;
-	return;
-}
-
 sub spawn
 {
 	my ($self, $what, @command) = @_;
@@ -120,14 +111,14 @@ sub start_fleet
 	return;
 }
 
-sub start_gateway
+# A gateway of the database that a connection string names, from the number that it
+# sends; its configuration and its log have its name.
+sub spawn_gateway
 {
-	my ($self, $db) = @_;
-	my $node = $self->{node};
-	$db //= 'postgres';
-	$self->write_file('gateway.conf', <<"CONF");
+	my ($self, $name, $database, $source) = @_;
+	$self->write_file("$name.conf", <<"CONF");
 [gateway]
-database = host=@{[$node->host]} port=@{[$node->port]} dbname=$db user=test_gateway
+database = $database user=test_gateway
 poll_interval = 200ms
 tick_interval = 200ms
 lease = 3s
@@ -139,12 +130,19 @@ host = 127.0.0.1
 port = $self->{port}
 system_id = smsc
 password = secret
-source = 491700000000
+source = @{[$source // '491700000000']}
 reconnect_min = 100ms
 throttle_min = 100ms
 @{[$self->{bind_settings} // '']}
 CONF
-	$self->spawn('gateway', "$root/build/smsr-gateway", '--config', "$self->{dir}/gateway.conf");
+	$self->spawn($name, "$root/build/smsr-gateway", '--config', "$self->{dir}/$name.conf");
+	return;
+}
+
+sub start_gateway
+{
+	my ($self, $db) = @_;
+	$self->spawn_gateway('gateway', $self->{node}->connstr($db // 'postgres'));
 	return;
 }
 

@@ -7,8 +7,10 @@ use strict;
 use warnings;
 
 use File::Copy qw(move);
-use File::Temp ();
 use IPC::Run ();
+use PrivateFiles;
+
+our @ISA = ('PrivateFiles');
 
 # The server gets these from us: make it before the server starts.
 sub new
@@ -17,14 +19,14 @@ sub new
 	my ($module) = grep { -e } '/usr/lib/softhsm/libsofthsm2.so', glob('/usr/lib/*/softhsm/libsofthsm2.so');
 	die "SoftHSM is not there: scripts/install-deps.sh test installs it\n" unless defined $module;
 	my $self = bless { module => $module, pin => '749120583316',
-		dir => File::Temp::tempdir('smsr-hsm.XXXXXX', TMPDIR => 1, CLEANUP => 1) }, $class;
+		dir => PrivateFiles::directory('hsm') }, $class;
 	mkdir "$self->{dir}/tokens" or die $!;
 	$self->write_file('softhsm2.conf', "directories.tokendir = $self->{dir}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n");
 	$self->write_file('pin', "$self->{pin}\n");
 	$ENV{SOFTHSM2_CONF} = "$self->{dir}/softhsm2.conf";
 	must('softhsm2-util', '--init-token', '--free', '--label', 'smsr', '--so-pin', '87654321', '--pin', $self->{pin});
 	must('pkcs11-tool', '--module', $module, '--token-label', 'smsr', '--login', '--pin', $self->{pin},
-		'--keygen', '--key-type', 'AES:32', '--label', 'kek', '--sensitive');
+		'--keygen', '--key-type', 'AES:32', '--label', 'kek', '--id', '4b01', '--sensitive');
 	return $self;
 }
 
@@ -34,17 +36,6 @@ sub must
 	my $out = '';
 	IPC::Run::run \@command, '<', \undef, '>', \$out, '2>&1' or die "@command: $out";
 	return $out;
-}
-
-sub write_file
-{
-	my ($self, $name, $content) = @_;
-	my $mask = umask 0077;
-	open my $file, '>:raw', "$self->{dir}/$name" or die "$name: $!";
-	print $file $content;
-	close $file or die "$name: $!";
-	umask $mask;
-	return;
 }
 
 # what the server has to know, without the extension's prefix
