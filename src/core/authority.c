@@ -78,6 +78,12 @@ static const unsigned rules[AUTHORITY_FUNCTIONS][PARTY_OWN - PARTY_EUM] = {
 	[MAY_MASTER_DELETE] =					 {NO,		NO,			NO,			NO,			NO},
 	[MAY_UPDATE_SMSR_ADDRESSING] =			 {NO,		NO,			NO,			NO,			NO},
 	[MAY_ROTATE_KEYS] =						 {NO,		NO,			NO,			NO,			NO},
+	[MAY_MANAGE_PLATFORM] =					 {NO,		NO,			NO,			NO,			NO},
+	/*
+	 * SGP.02 gives an EUM ES1 alone, which has no such function: whose package
+	 * it is, the package says, and who sends it decides here.
+	 */
+	[MAY_UPDATE_PLATFORM] =					 {NO,		NO,			NO,			NO,			NO},
 
 	/*
 	 * The change of SM-SR.  Of an eUICC that is to come nothing is known here yet:
@@ -208,6 +214,7 @@ static const char *const function_names[AUTHORITY_FUNCTIONS] = {
 	"set_fallback_attribute", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_policy_rules",
 	"update_subscription_address", "master_delete", "update_smsr_addressing", "rotate_keys",
+	"manage_platform", "update_platform",
 	"set_plma", "get_plma", "set_onc", "get_onc",
 	"prepare_smsr_change", "smsr_change", "handover_euicc", "authenticate_smsr",
 	"create_additional_key_set", "fetch_notices", "ack_notices"

@@ -46,6 +46,8 @@ typedef enum AuthorityFunction
 	MAY_MASTER_DELETE,
 	MAY_UPDATE_SMSR_ADDRESSING,
 	MAY_ROTATE_KEYS,
+	MAY_MANAGE_PLATFORM,
+	MAY_UPDATE_PLATFORM,
 	MAY_SET_PLMA,
 	MAY_GET_PLMA,
 	MAY_SET_ONC,
@@ -59,7 +61,7 @@ typedef enum AuthorityFunction
 	MAY_ACK_NOTICES
 } AuthorityFunction;
 
-#define AUTHORITY_FUNCTIONS	31
+#define AUTHORITY_FUNCTIONS	33
 
 typedef struct AuthorityFacts
 {

@@ -47,6 +47,7 @@ typedef enum Es5Kind
 
 /* Status words, SGP.02 as facts about fielded cards have them */
 #define SW_OK					0x9000
+#define SW_MORE_DATA			0x6310	/* of GET STATUS: it has not told all */
 #define SW_MEMORY_FAILURE		0x6581
 #define SW_CONDITIONS			0x6985	/* state or fall-back attribute forbids */
 #define SW_POL1					0x69E1

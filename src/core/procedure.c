@@ -20,13 +20,13 @@
 				 S(STEP_SET_FALLBACK) | S(STEP_MASTER_DELETE) | S(STEP_AUTO_DELETE))
 /* steps that leave the card the same whether done once or twice, and that no audit shows */
 #define SETTINGS (S(STEP_SET_EMERGENCY) | S(STEP_UNSET_EMERGENCY) | S(STEP_ADDRESSING) | \
-				  S(STEP_AUTHENTICATE) | S(STEP_FINALISE))
+				  S(STEP_AUTHENTICATE) | S(STEP_FINALISE) | S(STEP_MANAGE))
 /*
  * Commands that were secured elsewhere: nobody here knows what they do when they
  * are done twice, and no audit shows them.  So never under a second counter.
  */
 /* and a key set is established by its answer alone: the card would refuse it twice */
-#define RELAYED (S(STEP_RELAY) | S(STEP_ESTABLISH))
+#define RELAYED (S(STEP_RELAY) | S(STEP_ESTABLISH) | S(STEP_PACKAGE))
 #define COMMANDS (CHANGES | SETTINGS | RELAYED)
 #define SWITCHES (S(STEP_ENABLE) | S(STEP_DISABLE))
 #define G(g)	(1u << (g))
@@ -64,6 +64,9 @@ typedef struct Row
 #define END		EFFECT_FINISH
 #define CARD_SAID	(ANY_FUNCTION & ~F(PROC_CONFIRM_NOTIFICATION))
 #define ROTATE	F(PROC_ROTATE_KEYS)
+#define SENDS	F(PROC_SEND_DATA)
+#define MANAGES	F(PROC_MANAGE)
+#define UPDATES	F(PROC_UPDATE_PLATFORM)
 
 #define GO(function, step) \
 	{F(function), ANY_STEP, G(STAGE_WAITING), EVENT_START, when_always, step, STAGE_SENDING, \
@@ -82,6 +85,7 @@ static const Row rows[] = {
 	GO(PROC_SET_EMERGENCY_ATTRIBUTE, STEP_SET_EMERGENCY),
 	GO(PROC_UNSET_EMERGENCY_ATTRIBUTE, STEP_UNSET_EMERGENCY),
 	GO(PROC_UPDATE_CONNECTIVITY, STEP_RELAY),
+	GO(PROC_SEND_DATA, STEP_RELAY),
 	GO(PROC_UPDATE_SMSR_ADDRESSING, STEP_ADDRESSING),
 	GO(PROC_AUTHENTICATE_SMSR, STEP_AUTHENTICATE),
 	GO(PROC_CREATE_KEY_SET, STEP_ESTABLISH),
@@ -92,6 +96,8 @@ static const Row rows[] = {
 	{ROTATE, ANY_STEP, G(STAGE_WAITING), EVENT_START, when_keys_to_ask,
 		STEP_KEY_INFO, STAGE_SENDING, 0, EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
 	GO(PROC_ROTATE_KEYS, STEP_PUT_KEY),
+	GO(PROC_MANAGE, STEP_MANAGE),
+	GO(PROC_UPDATE_PLATFORM, STEP_PACKAGE),
 	GO(PROC_AUDIT_EIS, STEP_AUDIT),
 	GO(PROC_CONFIRM_NOTIFICATION, STEP_CONFIRM),
 
@@ -121,6 +127,9 @@ static const Row rows[] = {
 	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_POR, when_por_low_again,
 		STEP_AUDIT, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the audit's answer was lost: asked again"},
+	{MANAGES, S(STEP_MANAGE), G(STAGE_SENDING), EVENT_POR, when_por_low_again,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the answer was lost: asked again"},
 	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_POR, when_por_low_again,
 		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
 	"the answer was lost: set again"},
@@ -291,6 +300,32 @@ static const Row rows[] = {
 	{F(PROC_UNSET_EMERGENCY_ATTRIBUTE), S(STEP_UNSET_EMERGENCY), G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | EFFECT_UNSET_EMERGENCY | END, STATUS_SUCCESS, NULL, NULL, NULL},
 
+	/*
+	 * SendData: how what the SM-DP secured was answered is for the SM-DP to read,
+	 * in words of a language that is not spoken here.  That it was run is enough.
+	 */
+	{SENDS, S(STEP_RELAY), G(STAGE_SENDING), EVENT_POR, when_executed,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{SENDS, S(STEP_RELAY), G(STAGE_SENDING), EVENT_POR, when_always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card's answer does not say that it has run the script"},
+
+	/* an update package: one chunk behind the other, and none behind one that was refused */
+	{UPDATES, S(STEP_PACKAGE), G(STAGE_SENDING), EVENT_POR, when_chunk_done_and_more,
+		STEP_PACKAGE, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL, NULL},
+	{UPDATES, S(STEP_PACKAGE), G(STAGE_SENDING), EVENT_POR, when_chunk_done,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{UPDATES, S(STEP_PACKAGE), G(STAGE_SENDING), EVENT_POR, when_always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused a chunk of the package"},
+
+	/* questions to the ISD-R */
+	{MANAGES, S(STEP_MANAGE), G(STAGE_SENDING), EVENT_POR, when_asked_and_told,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
+	{MANAGES, S(STEP_MANAGE), G(STAGE_SENDING), EVENT_POR, when_always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_FAILED, "8.4", "4.2",
+	"the card refused a command: its answer says which, if anything"},
+
 	/* what is relayed: the last word decides, the whole answer is for who secured the commands */
 	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_POR, when_sw_ok,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_SUCCESS, NULL, NULL, NULL},
@@ -449,6 +484,35 @@ static const Row rows[] = {
 	{ANY_FUNCTION, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_NOTIFICATION_AGAIN, when_always,
 		SAME, SAME, 0, EFFECT_HASTEN, STATUS_RUNNING, NULL, NULL, NULL},
 
+	/*
+	 * The session broke.  TLS delivers nothing late, so a question may be asked
+	 * again at once; but what was delivered may have been executed.
+	 */
+	{ANY_FUNCTION, S(STEP_CONFIRM), G(STAGE_SENDING), EVENT_LOST, when_always,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND | EFFECT_AUDIT, STATUS_RUNNING, NULL, NULL,
+	"the session broke: confirmed again, and what the card may have deleted is asked"},
+	{CARD_SAID, S(STEP_AUDIT), G(STAGE_SENDING), EVENT_LOST, when_always,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the session broke: asked again"},
+	{CARD_SAID, SETTINGS, G(STAGE_SENDING), EVENT_LOST, when_always,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the session broke: sent again"},
+	{CARD_SAID, CHANGES, G(STAGE_SENDING), EVENT_LOST, when_always,
+		STEP_AUDIT, STAGE_SENDING, SET_DOUBT, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the session broke: outcome unknown, asking"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_LOST, when_keys_replace,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the session broke: put again"},
+	{ROTATE, S(STEP_PUT_KEY), G(STAGE_SENDING), EVENT_LOST, when_always,
+		STEP_KEY_INFO, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the session broke: the card may have the keys, asking"},
+	{ROTATE, S(STEP_KEY_INFO) | S(STEP_PROVE), G(STAGE_SENDING), EVENT_LOST, when_always,
+		SAME, STAGE_SENDING, 0, DROP | EFFECT_SEND, STATUS_RUNNING, NULL, NULL,
+	"the session broke: asked again"},
+	{CARD_SAID, RELAYED, G(STAGE_SENDING), EVENT_LOST, when_always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "8.1", "5.5",
+	"the session broke: whether the card has carried out the commands is unknown"},
+
 	/* the SMSC's no: final only if no copy can be on its way */
 	{ANY_FUNCTION, S(STEP_CONFIRM) | S(STEP_AUDIT) | S(STEP_AUTO_DELETE), G(STAGE_SENDING), EVENT_REFUSED, when_always,
 		SAME, SAME, 0, EFFECT_RETRY_LATER, STATUS_RUNNING, NULL, NULL,
@@ -494,12 +558,21 @@ static const Row rows[] = {
 	{F(PROC_DELETE_PROFILE), S(STEP_DELETE), G(STAGE_SENDING), EVENT_DEADLINE, when_never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was deleted"},
+	{UPDATES, S(STEP_PACKAGE), G(STAGE_SENDING), EVENT_DEADLINE, when_never_sent,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"not sent in time: no chunk is in doubt"},
 	{CARD_SAID, COMMANDS, G(STAGE_SENDING), EVENT_DEADLINE, when_never_sent,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"not sent in time; nothing was done"},
+	{MANAGES, S(STEP_MANAGE), RUNNING, EVENT_DEADLINE, when_always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"the card did not answer in time"},
 	{CARD_SAID, SETTINGS, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown, and no audit shows it: to be set again"},
+	{UPDATES, S(STEP_PACKAGE), RUNNING, EVENT_DEADLINE, when_always,
+		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
+	"whether the card has carried out the last chunk is unknown"},
 	{CARD_SAID, RELAYED, RUNNING, EVENT_DEADLINE, when_always,
 		SAME, STAGE_FINISHED, 0, DROP | END, STATUS_EXPIRED, "1.6", "5.3",
 	"the outcome is unknown, and no audit shows it"},

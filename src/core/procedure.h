@@ -25,16 +25,19 @@ typedef enum ProcedureFunction
 	PROC_SET_EMERGENCY_ATTRIBUTE,
 	PROC_UNSET_EMERGENCY_ATTRIBUTE,
 	PROC_UPDATE_CONNECTIVITY,
+	PROC_SEND_DATA,				/* an SM-DP's own script, to an ISD-P or to the ISD-R */
 	PROC_UPDATE_SMSR_ADDRESSING,
 	PROC_AUTHENTICATE_SMSR,		/* the change of SM-SR, see handover.h */
 	PROC_CREATE_KEY_SET,
 	PROC_FINALISE_HANDOVER,
 	PROC_ROTATE_KEYS,
+	PROC_MANAGE,				/* questions to the ISD-R, see platform_command.h */
+	PROC_UPDATE_PLATFORM,		/* an EUM's package, chunk by chunk */
 	PROC_AUDIT_EIS,
 	PROC_CONFIRM_NOTIFICATION	/* of a notification that no operation awaited */
 } ProcedureFunction;
 
-#define PROCEDURE_FUNCTIONS	16
+#define PROCEDURE_FUNCTIONS	19
 
 /* Which card command is at hand. */
 typedef enum ProcedureStep
@@ -56,12 +59,14 @@ typedef enum ProcedureStep
 	STEP_PUT_KEY,
 	STEP_KEY_INFO,				/* which key sets the card has, asked under the old one */
 	STEP_PROVE,					/* the same under the new one: whatever it says proves it */
+	STEP_MANAGE,
+	STEP_PACKAGE,				/* the next chunk of an update package */
 	STEP_AUDIT,
 	STEP_CONFIRM,
 	STEP_AUTO_DELETE			/* POL2: delete the profile that was left */
 } ProcedureStep;
 
-#define PROCEDURE_STEPS	20
+#define PROCEDURE_STEPS	22
 
 typedef enum ProcedureStage
 {
@@ -103,10 +108,12 @@ typedef enum ProcedureEventKind
 	EVENT_REFUSED,				/* the SMSC will not take the message, ever */
 	EVENT_DEADLINE,				/* the validity period is over */
 	EVENT_ASK,					/* somebody wants it to go on, or has waited too long */
-	EVENT_PROVEN				/* something authentic came under the new key set */
+	EVENT_PROVEN,				/* something authentic came under the new key set */
+	EVENT_LOST					/* the script left in a session that broke, and the card's
+								 * next word shows that no answer will come */
 } ProcedureEventKind;
 
-#define PROCEDURE_EVENTS	9
+#define PROCEDURE_EVENTS	10
 
 typedef struct ProcedureEvent
 {
@@ -145,6 +152,10 @@ typedef struct ProcedureEvent
 	bool		keys_differ;	/* or others; neither if it says nothing */
 	bool		keys_told;		/* it names the key sets that the card has */
 	bool		keys_there;		/* and the new one is among them */
+
+	/* POR of what is relayed and of a package */
+	bool		executed;		/* it is an answer to a script that was run: whatever its words */
+	bool		more_chunks;	/* behind the one that is answered */
 } ProcedureEvent;
 
 /* In the order in which they are to be carried out. */

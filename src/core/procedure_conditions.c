@@ -309,6 +309,34 @@ when_went_back(const Operation *op, const ProcedureEvent *ev)
 }
 
 bool
+when_executed(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->executed;
+}
+
+bool
+when_chunk_done(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->executed && sw_is_success(ev->sw);
+}
+
+bool
+when_chunk_done_and_more(const Operation *op, const ProcedureEvent *ev)
+{
+	return ev->more_chunks && when_chunk_done(op, ev);
+}
+
+/* 6310: GET STATUS has more to tell, in answer to another question */
+bool
+when_asked_and_told(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->executed && (sw_is_success(ev->sw) || ev->sw == SW_MORE_DATA);
+}
+
+bool
 when_never_sent(const Operation *op, const ProcedureEvent *ev)
 {
 	(void) op;
@@ -329,6 +357,13 @@ when_keys_to_ask(const Operation *op, const ProcedureEvent *ev)
 {
 	(void) op;
 	return ev->keys_pending && !ev->keys_replace;
+}
+
+bool
+when_keys_replace(const Operation *op, const ProcedureEvent *ev)
+{
+	(void) op;
+	return ev->keys_replace;
 }
 
 /*

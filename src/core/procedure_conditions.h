@@ -48,11 +48,16 @@ extern bool when_auto_delete(const Operation *op, const ProcedureEvent *ev);
 extern bool when_switched_as_asked(const Operation *op, const ProcedureEvent *ev);
 extern bool when_switched_otherwise(const Operation *op, const ProcedureEvent *ev);
 extern bool when_went_back(const Operation *op, const ProcedureEvent *ev);
+extern bool when_executed(const Operation *op, const ProcedureEvent *ev);
+extern bool when_chunk_done(const Operation *op, const ProcedureEvent *ev);
+extern bool when_chunk_done_and_more(const Operation *op, const ProcedureEvent *ev);
+extern bool when_asked_and_told(const Operation *op, const ProcedureEvent *ev);
 extern bool when_never_sent(const Operation *op, const ProcedureEvent *ev);
 
 /* of a new key set */
 extern bool when_keys_to_prove(const Operation *op, const ProcedureEvent *ev);
 extern bool when_keys_to_ask(const Operation *op, const ProcedureEvent *ev);
+extern bool when_keys_replace(const Operation *op, const ProcedureEvent *ev);
 extern bool when_put_again_low_first(const Operation *op, const ProcedureEvent *ev);
 extern bool when_put_again_low(const Operation *op, const ProcedureEvent *ev);
 extern bool when_put_again_later(const Operation *op, const ProcedureEvent *ev);

@@ -12,13 +12,15 @@ static const char *const function_names[PROCEDURE_FUNCTIONS] = {
 	"create_isdp", "enable_profile", "disable_profile", "delete_profile",
 	"set_fallback_attribute", "master_delete", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_connectivity_parameters",
-	"update_smsr_addressing",
-	"authenticate_smsr", "create_additional_key_set", "finalise_handover", "rotate_keys", "audit_eis", "confirm_notification"
+	"send_data", "update_smsr_addressing",
+	"authenticate_smsr", "create_additional_key_set", "finalise_handover", "rotate_keys",
+	"manage_platform", "update_platform", "audit_eis", "confirm_notification"
 };
 static const char *const step_names[PROCEDURE_STEPS] = {
 	NULL, "create", "enable", "disable", "delete", "set_fallback",
 	"master_delete", "set_emergency", "unset_emergency", "relay", "addressing",
 	"authenticate", "establish", "finalise", "put_key", "key_info", "prove",
+	"manage", "package",
 	"audit", "confirm", "auto_delete"
 };
 static const char *const stage_names[PROCEDURE_STAGES] = {
@@ -26,7 +28,7 @@ static const char *const stage_names[PROCEDURE_STAGES] = {
 };
 static const char *const event_names[PROCEDURE_EVENTS] = {
 	"start", "por", "por_unauthenticated", "notification",
-	"notification_again", "refused", "deadline", "ask", "proven"
+	"notification_again", "refused", "deadline", "ask", "proven", "lost"
 };
 static const char *const status_names[] = {
 	NULL, "EXECUTED_SUCCESS", "EXECUTED_WITHWARNING", "FAILED", "EXPIRED"

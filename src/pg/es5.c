@@ -144,7 +144,8 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 	/* of what is relayed too: without an ISD-P it would go to the ISD-R */
 	if (step != STEP_AUDIT && step != STEP_CONFIRM && step != STEP_ADDRESSING &&
 		step != STEP_AUTHENTICATE && step != STEP_ESTABLISH && step != STEP_FINALISE &&
-		step != STEP_PUT_KEY && step != STEP_KEY_INFO && step != STEP_PROVE)
+		step != STEP_PUT_KEY && step != STEP_KEY_INFO && step != STEP_PROVE &&
+		step != STEP_MANAGE && step != STEP_PACKAGE)
 		isdp = aid_arg(fcinfo, 1, "ISD-P AID", name);
 	switch (step)
 	{
@@ -192,6 +193,8 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 		case STEP_AUTHENTICATE:
 		case STEP_ESTABLISH:
 		case STEP_FINALISE:
+		case STEP_MANAGE:
+		case STEP_PACKAGE:
 			relayed = octets_argument(fcinfo, "commands", name);
 			out = smsr_writer(palloc(relayed.len + 8), relayed.len + 8);
 			if (!script_write_relayed(relayed, &out, &error))

@@ -172,6 +172,8 @@ smsr_procedure(PG_FUNCTION_ARGS)
 	ev.keys_differ = bool_arg(fcinfo, 23);
 	ev.keys_told = bool_arg(fcinfo, 24);
 	ev.keys_there = bool_arg(fcinfo, 25);
+	ev.executed = bool_arg(fcinfo, 26);
+	ev.more_chunks = bool_arg(fcinfo, 27);
 
 	result = procedure(&op, &ev);
 

@@ -10,7 +10,7 @@ CREATE VIEW smsr.unknown_outcome WITH (security_invoker = true) AS
 	WHERE o.status = 'EXPIRED' AND o.exclusive AND o.function <> 'audit_eis'
 		AND (o.message LIKE 'not sent in time;%') IS NOT TRUE
 		-- what an audit does not show is not asked
-		AND o.step NOT IN ('addressing', 'set_emergency', 'unset_emergency', 'relay', 'authenticate', 'establish', 'finalise', 'put_key', 'key_info', 'prove')
+		AND o.step NOT IN ('addressing', 'set_emergency', 'unset_emergency', 'relay', 'authenticate', 'establish', 'finalise', 'put_key', 'key_info', 'prove', 'manage', 'package')
 		AND (e.last_audit_at IS NULL OR e.last_audit_at < o.finished_at);
 COMMENT ON VIEW smsr.unknown_outcome IS 'Operations that expired with an unknown outcome, and the card has not been heard on it since';
 

@@ -20,12 +20,13 @@ CREATE FUNCTION smsr.procedure(function text, current_step text, current_stage t
 		keys_pending boolean DEFAULT NULL, keys_replace boolean DEFAULT NULL, keys_mute boolean DEFAULT NULL,
 		keys_match boolean DEFAULT NULL, keys_differ boolean DEFAULT NULL,
 		keys_told boolean DEFAULT NULL, keys_there boolean DEFAULT NULL,
+		executed boolean DEFAULT NULL, more_chunks boolean DEFAULT NULL,
 		OUT step text, OUT stage text, OUT doubt text, OUT failed boolean, OUT warned boolean,
 		OUT effects text[], OUT status text, OUT subject_code text, OUT reason_code text, OUT because text)
 	AS 'MODULE_PATHNAME', 'smsr_procedure'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.procedure(text, text, text, text, boolean, boolean, text, int, int, int, int, boolean, int, boolean, boolean, boolean, text, boolean, boolean,
-	boolean, boolean, boolean, boolean, boolean, boolean, boolean)
+	boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean)
 	IS 'What becomes of an operation at an event: its new step and stage, and the effects to carry out, in order';
 
 CREATE FUNCTION smsr.procedure_exclusive(function text) RETURNS boolean

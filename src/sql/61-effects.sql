@@ -426,6 +426,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		heard text;
 		keys_same boolean;
 		versions int[];
+		executed boolean;
 	BEGIN
 		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
@@ -440,6 +441,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		IF p_event = 'por' AND p_data IS NOT NULL THEN
 			SELECT * INTO answer FROM smsr.read_response(p_data);
 			word := answer.sw;
+			-- not where some commands were not, whatever the last that was has answered
+			executed := answer.fault IS NULL AND answer.bad_format = 0;
 			IF op.step = 'confirm' THEN
 				deleted := smsr.read_deleted(p_data);
 			ELSIF op.step = 'audit' THEN
@@ -452,8 +455,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				keys_same := smsr.put_key_answer_of(p_eid, op.kvn, answer.response);
 			ELSIF op.step = 'key_info' THEN
 				versions := smsr.read_key_versions(p_data);
-			ELSIF op.step = 'relay' AND answer.bad_format <> 0 THEN
-				-- some were not executed, whatever the last that was has answered
+			ELSIF op.step = 'relay' AND NOT executed THEN
 				word := NULL;
 			END IF;
 		END IF;
@@ -473,7 +475,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			keys_replace => op.kvn IS NOT NULL AND EXISTS (SELECT FROM smsr.keyset k
 				WHERE k.eid = p_eid AND k.sd_aid = packet.sd_aid AND k.kvn = op.kvn AND k.replaces IS NOT NULL),
 			keys_match => keys_same, keys_differ => NOT keys_same,
-			keys_told => versions IS NOT NULL, keys_there => op.kvn = ANY (versions));
+			keys_told => versions IS NOT NULL, keys_there => op.kvn = ANY (versions),
+			executed => executed);
 
 		UPDATE smsr.operation SET step = next.step, stage = CASE WHEN next.status IS NULL THEN next.stage ELSE stage END,
 				stage_at = CASE WHEN next.step IS DISTINCT FROM step OR next.stage <> stage THEN now() ELSE stage_at END,
@@ -491,7 +494,7 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 			CASE effect
 				WHEN 'drop_packet' THEN
 					PERFORM smsr.drop_packet(p_eid, p_operation,
-						CASE p_event WHEN 'por' THEN 'answered' WHEN 'notification' THEN 'overtaken by its notification'
+						CASE p_event WHEN 'por' THEN 'answered' WHEN 'lost' THEN 'lost with its session' WHEN 'notification' THEN 'overtaken by its notification'
 							WHEN 'deadline' THEN 'expired' WHEN 'ask' THEN 'superseded'
 							WHEN 'proven' THEN 'overtaken by a proof' ELSE p_event END, next.because);
 				WHEN 'follow' THEN

@@ -112,6 +112,7 @@ static const char *const functions[] = {
 	"delete_profile", "set_fallback_attribute", "set_emergency_profile_attribute",
 	"unset_emergency_profile_attribute", "update_policy_rules",
 	"update_subscription_address", "master_delete", "update_smsr_addressing", "rotate_keys",
+	"manage_platform", "update_platform",
 	"set_plma", "get_plma", "set_onc", "get_onc", "prepare_smsr_change", "smsr_change",
 	"handover_euicc", "authenticate_smsr", "create_additional_key_set", "fetch_notices", "ack_notices"
 };
@@ -380,7 +381,7 @@ static bool
 ours_alone(const char *function, const char *kind, unsigned mask)
 {
 	return strcmp(kind, "OWN") == 0 ||
-		!is_one_of(function, (const char *const[]) {"master_delete", "update_smsr_addressing", "rotate_keys", NULL}) ||
+		!is_one_of(function, (const char *const[]) {"master_delete", "update_smsr_addressing", "rotate_keys", "manage_platform", "update_platform", NULL}) ||
 		!ask(function, kind, mask).allowed;
 }
 

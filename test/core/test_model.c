@@ -8,6 +8,10 @@
  * rolls back when it is not.  What is relayed to an ISD-P it executes as often
  * as it is sealed.  The shell here does with effects what the
  * database does.  What must hold is said in judge().
+ *
+ * In a second set of walks the operation's commands go in HTTPS sessions, which
+ * break at any point: no counter keeps the card from executing one twice there,
+ * so all depends on what is delivered again and what is not.
  */
 #include "core/es5.h"
 #include "core/notification.h"
@@ -26,6 +30,8 @@
 #define MAX_ATTEMPTS	2		/* sendings of one packet */
 #define MAX_PACKETS		5		/* counters that are used up */
 #define MAX_REPEATS		1		/* of a notification by the card, each */
+#define MAX_BREAKS		2		/* of sessions */
+#define CHUNKS			2		/* of an update package */
 
 typedef enum MessageKind
 {
@@ -61,6 +67,8 @@ typedef struct World
 	uint8_t		repeats;
 	uint8_t		executed;		/* how often the operation's own command was */
 	uint8_t		refuses;		/* what is relayed */
+	uint8_t		open;			/* it is in a session */
+	uint8_t		breaks;
 	/* the SM-SR */
 	uint8_t		eis;			/* enabled per EIS */
 	uint8_t		function;
@@ -74,6 +82,7 @@ typedef struct World
 	uint8_t		counter;
 	uint8_t		packet;			/* counter of the packet under way; 0 none sealed */
 	uint8_t		queued;			/* there is a packet */
+	uint8_t		chunk;			/* of the package, that is sent or to be sent */
 	uint8_t		attempts;
 	uint8_t		confirming;		/* sequence of the operation's confirmation */
 	uint8_t		seen_type;
@@ -83,7 +92,10 @@ typedef struct World
 	uint8_t		own_attempts;
 	uint8_t		unconfirmed_on_purpose;
 	uint8_t		expired_once;
+	uint8_t		by_session;		/* the operation's commands go in sessions */
 	Message		messages[MAX_MESSAGES];
+	Message		wire;			/* under way in the session; nothing: it is the SM-SR's turn */
+	Message		posted;			/* what the card last posted; nothing: that it is there */
 } World;
 
 /* ---- the set of worlds ---- */
@@ -165,50 +177,62 @@ card_says_again(World *w)
 		*m = (Message) {.kind = NOTICE, .type = w->type, .sequence = w->sequence, .profile = w->enabled};
 }
 
+static Message
+card_executes(World *w, Message command)
+{
+	Message		answer = {.kind = ANSWER, .counter = command.counter, .step = command.step, .profile = w->enabled, .sw = SW_OK};
+
+	switch (command.step)
+	{
+		case STEP_ENABLE:
+		case STEP_DISABLE:
+			w->executed++;
+			if (w->enabled == (command.step == STEP_ENABLE ? OTHER : FALLBACK))
+				answer.sw = SW_CONDITIONS;
+			else
+			{
+				w->before = w->enabled;
+				w->enabled = command.step == STEP_ENABLE ? OTHER : FALLBACK;
+				w->unconfirmed = 1;
+				notify(w, command.step == STEP_ENABLE ? NOTIFICATION_CHANGE_SUCCEEDED : NOTIFICATION_FALL_BACK);
+			}
+			break;
+		case STEP_RELAY:
+			w->executed++;
+			if (w->refuses)
+				answer.sw = SW_WRONG_DATA;
+			break;
+		case STEP_PACKAGE:
+			if (command.sequence != w->executed++)
+				fault = "a chunk of a package twice, or out of its turn";
+			if (w->refuses)
+				answer.sw = SW_WRONG_DATA;
+			break;
+		case STEP_CONFIRM:
+			if (w->owed && command.sequence == w->sequence)
+			{
+				w->owed = 0;
+				w->unconfirmed = 0;
+			}
+			else
+				answer.sw = SW_CONDITIONS;
+			break;
+		default:
+			answer.profile = w->enabled;
+	}
+	return answer;
+}
+
 static void
 card_receives(World *w, Message command)
 {
-	Message		answer = {.kind = ANSWER, .counter = command.counter, .step = command.step, .profile = w->enabled};
+	Message		answer = {.kind = ANSWER, .counter = command.counter, .step = command.step, .profile = w->enabled, .status = SCP80_CNTR_LOW};
 	Message    *m;
 
-	if (command.counter <= w->card_counter)
-		answer.status = SCP80_CNTR_LOW;
-	else
+	if (command.counter > w->card_counter)
 	{
 		w->card_counter = command.counter;
-		answer.sw = SW_OK;
-		switch (command.step)
-		{
-			case STEP_ENABLE:
-			case STEP_DISABLE:
-				w->executed++;
-				if (w->enabled == (command.step == STEP_ENABLE ? OTHER : FALLBACK))
-					answer.sw = SW_CONDITIONS;
-				else
-				{
-					w->before = w->enabled;
-					w->enabled = command.step == STEP_ENABLE ? OTHER : FALLBACK;
-					w->unconfirmed = 1;
-					notify(w, command.step == STEP_ENABLE ? NOTIFICATION_CHANGE_SUCCEEDED : NOTIFICATION_FALL_BACK);
-				}
-				break;
-			case STEP_RELAY:
-				w->executed++;
-				if (w->refuses)
-					answer.sw = SW_WRONG_DATA;
-				break;
-			case STEP_CONFIRM:
-				if (w->owed && command.sequence == w->sequence)
-				{
-					w->owed = 0;
-					w->unconfirmed = 0;
-				}
-				else
-					answer.sw = SW_CONDITIONS;
-				break;
-			default:
-				answer.profile = w->enabled;
-		}
+		answer = card_executes(w, command);
 	}
 	m = free_message(w);
 	if (m != NULL)
@@ -258,7 +282,11 @@ happen(World *w, ProcedureEvent ev, const Message *from)
 	if (r.effects & EFFECT_FOLLOW_AUDIT)
 		w->eis = from->profile;
 	if (r.effects & EFFECT_SEND)
+	{
 		w->queued = 1;
+		if (op.step == STEP_PACKAGE)
+			w->chunk++;
+	}
 	if (r.effects & EFFECT_RESYNC)
 		w->packet = w->attempts = 0;
 	if (r.effects & EFFECT_AUDIT)
@@ -268,9 +296,10 @@ happen(World *w, ProcedureEvent ev, const Message *from)
 		w->ended++;
 		w->status = (uint8_t) r.status;
 		w->expired_once |= r.status == STATUS_EXPIRED;
-		if (w->function == PROC_UPDATE_CONNECTIVITY)
+		if (w->function == PROC_UPDATE_CONNECTIVITY || w->function == PROC_SEND_DATA || w->function == PROC_UPDATE_PLATFORM)
 		{
-			if (r.status == STATUS_SUCCESS && (w->refuses || !w->executed))
+			if (r.status == STATUS_SUCCESS &&
+				(w->refuses || w->executed != (w->function == PROC_UPDATE_PLATFORM ? CHUNKS : 1)))
 				fault = "a success of what the ISD-P has not done";
 			if (r.status == STATUS_FAILED && !w->refuses)
 				fault = "a failure of what the ISD-P has done";
@@ -281,6 +310,7 @@ happen(World *w, ProcedureEvent ev, const Message *from)
 	}
 }
 
+/* What SCP03t refuses, SendData brings all the same; bad format it does not. */
 static void
 server_receives(World *w, Message m)
 {
@@ -295,6 +325,7 @@ server_receives(World *w, Message m)
 			return;				/* late: recorded, and that is all */
 		happen(w, (ProcedureEvent) {
 			.kind = EVENT_POR, .por_status = m.status, .sw = m.sw,
+			.executed = m.sw == SW_OK, .more_chunks = w->chunk + 1 < CHUNKS,
 			.card_state = m.profile == OTHER ? PROFILE_ENABLED : PROFILE_DISABLED
 		}, &m);
 		return;
@@ -340,11 +371,14 @@ judge(const World *w)
 
 	if (w->ended > 1)
 		fault = "an operation ended twice";
-	if (w->executed > 1)
+	if (w->executed > (w->function == PROC_UPDATE_PLATFORM ? CHUNKS : 1))
 		fault = "a card executed a command twice";
 	for (int i = 0; i < MAX_MESSAGES; i++)
 		quiet = quiet && w->messages[i].kind == NOTHING;
 	if (!quiet || !w->ended)
+		return;
+	quiet = quiet && w->wire.kind == NOTHING;
+	if (!quiet)
 		return;
 	/* all that was sent has arrived or is lost, and no timer of the card runs */
 	if (w->status == STATUS_FAILED && w->function == PROC_ENABLE_PROFILE && w->enabled == OTHER)
@@ -356,6 +390,79 @@ judge(const World *w)
 }
 
 /* ---- every next world ---- */
+
+static uint8_t
+sequence_of(const World *w)
+{
+	return w->step == STEP_CONFIRM ? w->confirming : w->step == STEP_PACKAGE ? w->chunk : 0;
+}
+
+/* The operation's script that is outstanding, or a new one, goes out. */
+static void
+deliver(World *w)
+{
+	w->wire = (Message) {.kind = COMMAND, .step = w->step, .counter = w->packet, .sequence = sequence_of(w)};
+}
+
+/* What may happen in a session, and to it. */
+static void
+in_session(const World *from)
+{
+	const Message nothing = {0};
+	World		w;
+
+	if (!from->open)
+	{
+		/* the card has forgotten what was: its first post, whatever is outstanding */
+		w = *from;
+		w.open = 1;
+		w.posted = nothing;
+		if (!w.ended && w.packet != 0)
+			happen(&w, (ProcedureEvent) {.kind = EVENT_LOST}, NULL);
+		add(&w);
+		if (from->breaks == 0)
+			return;
+		/* or it goes on: what it posted last, once more */
+		w = *from;
+		w.open = 1;
+		if (w.posted.kind == ANSWER && w.posted.counter == w.packet)
+			server_receives(&w, w.posted);
+		else if (!w.ended && w.packet != 0)
+			deliver(&w);
+		add(&w);
+		return;
+	}
+	/* it may break whatever is under way */
+	if (from->breaks < MAX_BREAKS)
+	{
+		w = *from;
+		w.open = 0;
+		w.breaks++;
+		w.wire = nothing;
+		add(&w);
+	}
+	w = *from;
+	switch (w.wire.kind)
+	{
+		case COMMAND:
+			w.wire = w.posted = card_executes(&w, w.wire);
+			add(&w);
+			break;
+		case ANSWER:
+			w.wire = nothing;
+			server_receives(&w, w.posted);
+			add(&w);
+			break;
+		default:
+			if (!w.ended && w.queued && w.packet == 0 && w.counter < MAX_PACKETS)
+			{
+				w.packet = ++w.counter;
+				w.attempts = 1;
+				deliver(&w);
+				add(&w);
+			}
+	}
+}
 
 static void
 successors(const World *from)
@@ -385,8 +492,10 @@ successors(const World *from)
 			server_receives(&w, message);
 		add(&w);				/* arrived, and will once more */
 	}
+	if (from->by_session)
+		in_session(from);
 	/* the SM-SR sends, or sends again */
-	if (!from->ended && from->queued && from->attempts < MAX_ATTEMPTS)
+	if (!from->ended && from->queued && from->attempts < MAX_ATTEMPTS && !from->by_session)
 	{
 		w = *from;
 		if (w.packet == 0)
@@ -396,7 +505,7 @@ successors(const World *from)
 		if (m != NULL && w.counter <= MAX_PACKETS)
 		{
 			*m = (Message) {.kind = COMMAND, .step = w.step, .counter = w.packet,
-				.sequence = w.step == STEP_CONFIRM ? w.confirming : 0};
+				.sequence = sequence_of(&w)};
 			add(&w);
 		}
 	}
@@ -450,7 +559,7 @@ successors(const World *from)
  * the card's is ahead.
  */
 static void
-walk(ProcedureFunction function, const char *name, int cards)
+walk(ProcedureFunction function, const char *name, int cards, bool by_session)
 {
 	World		start;
 	uint32_t	statuses[5] = {0};
@@ -460,6 +569,7 @@ walk(ProcedureFunction function, const char *name, int cards)
 	known = 0;
 	fault = NULL;
 	start.function = (uint8_t) function;
+	start.by_session = by_session;
 	start.enabled = start.eis = start.before = function == PROC_ENABLE_PROFILE ? FALLBACK : OTHER;
 	happen(&start, (ProcedureEvent) {.kind = EVENT_START}, NULL);
 	for (int i = 0; i < cards; i++)
@@ -486,9 +596,16 @@ TEST_SUITE(model)
 	room = 3u << 20;
 	worlds = calloc(room, sizeof(World));
 	slots = calloc(SLOTS, sizeof(slots[0]));
-	walk(PROC_ENABLE_PROFILE, "enable", 1);
-	walk(PROC_DISABLE_PROFILE, "disable", 1);
-	walk(PROC_UPDATE_CONNECTIVITY, "relay", 4);
+	walk(PROC_ENABLE_PROFILE, "enable", 1, false);
+	walk(PROC_DISABLE_PROFILE, "disable", 1, false);
+	walk(PROC_UPDATE_CONNECTIVITY, "relay", 4, false);
+	walk(PROC_SEND_DATA, "send data", 4, false);
+	walk(PROC_UPDATE_PLATFORM, "package", 4, false);
+	walk(PROC_ENABLE_PROFILE, "enable in sessions", 1, true);
+	walk(PROC_DISABLE_PROFILE, "disable in sessions", 1, true);
+	walk(PROC_UPDATE_CONNECTIVITY, "relay in sessions", 2, true);
+	walk(PROC_SEND_DATA, "send data in sessions", 2, true);
+	walk(PROC_UPDATE_PLATFORM, "package in sessions", 2, true);
 	free(worlds);
 	free(slots);
 }

@@ -49,6 +49,8 @@ for_each_event(const Operation *op, Check check)
 				ev.card_fallback = facts & 8;
 				ev.card_left_gone = facts & 16;
 				ev.names_target = facts & 32;
+				ev.executed = facts & 8;
+				ev.more_chunks = facts & 16;
 				if (op->function == PROC_ROTATE_KEYS)
 				{
 					ev.keys_replace = facts & 1;
@@ -140,7 +142,7 @@ static bool
 repeatable(ProcedureStep step)
 {
 	return step == STEP_SET_EMERGENCY || step == STEP_UNSET_EMERGENCY || step == STEP_ADDRESSING ||
-		step == STEP_AUTHENTICATE || step == STEP_FINALISE;
+		step == STEP_AUTHENTICATE || step == STEP_FINALISE || step == STEP_MANAGE;
 }
 
 #define KEY_EFFECTS (EFFECT_ADOPT_KEYS | EFFECT_FORGET_KEYS | EFFECT_REVOKE_KEYS | EFFECT_VACATE_KEYS)
@@ -149,7 +151,32 @@ repeatable(ProcedureStep step)
 static bool
 unseen(ProcedureStep step)
 {
-	return repeatable(step) || step == STEP_RELAY || step == STEP_ESTABLISH;
+	return repeatable(step) || step == STEP_RELAY || step == STEP_ESTABLISH || step == STEP_PACKAGE;
+}
+
+/* may not be executed twice, and an audit shows it */
+static bool
+changes(ProcedureStep step)
+{
+	return step == STEP_CREATE || step == STEP_ENABLE || step == STEP_DISABLE || step == STEP_DELETE ||
+		step == STEP_SET_FALLBACK || step == STEP_MASTER_DELETE || step == STEP_AUTO_DELETE;
+}
+
+static bool
+of_rotation(ProcedureStep step)
+{
+	return step == STEP_PUT_KEY || step == STEP_KEY_INFO || step == STEP_PROVE;
+}
+
+/* whether an operation of this function has this command at all */
+static bool
+has_command(const Operation *op)
+{
+	if (op->step == STEP_NONE)
+		return false;
+	if (op->step == STEP_CONFIRM)
+		return true;
+	return of_rotation(op->step) ? op->function == PROC_ROTATE_KEYS : op->function != PROC_CONFIRM_NOTIFICATION;
 }
 
 static void
@@ -217,6 +244,23 @@ always_true(const Operation *op, const ProcedureEvent *ev, const ProcedureResult
 	if (op->step == STEP_RELAY && op->stage == STAGE_SENDING)
 		rule(!(r->effects & (EFFECT_SEND | EFFECT_RESYNC)) && r->operation.step == STEP_RELAY,
 			 "what is relayed is sealed once");
+	if (op->step == STEP_PACKAGE && (r->effects & EFFECT_SEND))
+		rule(op->stage == STAGE_WAITING || (ev->kind == EVENT_POR && ev->executed && ev->more_chunks && sw_is_success(ev->sw)),
+			 "a chunk is sent behind one that was carried out");
+	if (ev->kind == EVENT_LOST && (op->stage != STAGE_SENDING || !has_command(op)))
+		rule(same(op, &r->operation) && r->effects == 0, "only what is under way is lost");
+	else if (ev->kind == EVENT_LOST && unseen(op->step) && !repeatable(op->step))
+		rule(r->status == STATUS_EXPIRED && !(r->effects & EFFECT_SEND), "what is lost and must not be repeated is left at that");
+	else if (ev->kind == EVENT_LOST)
+	{
+		rule(!finish && (r->effects & EFFECT_SEND) && (r->effects & EFFECT_DROP_PACKET), "what is lost has a packet in its place");
+		if (changes(op->step))
+			rule(r->operation.step == STEP_AUDIT && r->operation.doubt == op->step, "a change that is lost is asked after");
+		else if (op->step == STEP_PUT_KEY && !ev->keys_replace)
+			rule(r->operation.step == STEP_KEY_INFO, "so are keys");
+		else
+			rule(r->operation.step == op->step && r->operation.doubt == op->doubt, "what may be executed twice is sent again");
+	}
 	rule(!unseen(r->operation.doubt) || unseen(op->doubt), "no audit is asked about what it does not show");
 	if (r->operation.stage == STAGE_NOTIFICATION && op->stage != STAGE_NOTIFICATION)
 		rule(r->operation.step == STEP_ENABLE || r->operation.step == STEP_DISABLE,
@@ -252,8 +296,8 @@ static void
 reach(const Operation *op, const ProcedureEvent *ev, const ProcedureResult *r)
 {
 	/* a PoR or a refusal needs a packet, and a packet that left has attempts */
-	if ((ev->kind == EVENT_POR || ev->kind == EVENT_REFUSED || ev->kind == EVENT_POR_UNAUTHENTICATED) &&
-		(op->stage != STAGE_SENDING || (ev->kind == EVENT_POR && ev->attempts == 0)))
+	if ((ev->kind == EVENT_POR || ev->kind == EVENT_REFUSED || ev->kind == EVENT_POR_UNAUTHENTICATED || ev->kind == EVENT_LOST) &&
+		(op->stage != STAGE_SENDING || (ev->kind != EVENT_REFUSED && ev->attempts == 0)))
 		return;
 	if (!seen[index_of(&r->operation)])
 	{
@@ -641,6 +685,118 @@ TEST_SUITE(procedure_relay)
 	ends(feed(&op, (ProcedureEvent) {.kind = EVENT_REFUSED}), STATUS_FAILED, "8.1", "5.1", "relay: the SMSC's no is final before anything left");
 	for (int step = 0; step < PROCEDURE_STEPS; step++)
 		ok(procedure_for_isdp((ProcedureStep) step) == (step == STEP_RELAY), "whom step %d is for", step);
+}
+
+/* ---- sessions that break, and what came with them ---- */
+
+TEST_SUITE(procedure_lost)
+{
+	static const ProcedureFunction relayed[] = {PROC_UPDATE_CONNECTIVITY, PROC_SEND_DATA, PROC_CREATE_KEY_SET, PROC_UPDATE_PLATFORM};
+	Operation	op = started(PROC_CREATE_ISDP, (ProcedureEvent) {0});
+	ProcedureResult r = feed(&op, PLAIN(EVENT_LOST));
+
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_CREATE && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "lost: a create is asked after");
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_CREATE && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "lost: the question is asked again");
+	r = feed(&op, POR(.sw = SW_OK, .card_state = PROFILE_CREATED));
+	ok((r.effects & EFFECT_ADD_TARGET) && r.status == STATUS_SUCCESS, "lost: it was done");
+
+	op = started(PROC_ENABLE_PROFILE, (ProcedureEvent) {0});
+	(void) feed(&op, POR(.sw = SW_OK));
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(r.effects == 0 && op.stage == STAGE_NOTIFICATION, "lost: nothing is that was answered");
+	(void) feed(&op, NOTE(.type = NOTIFICATION_CHANGE_SUCCEEDED, .names_target = true));
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_CONFIRM && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND | EFFECT_AUDIT),
+	   "lost: a confirmation is sent again, and what POL1 took is asked");
+	r = feed(&op, POR(.sw = SW_CONDITIONS));
+	ok(op.step == STEP_AUDIT && op.doubt == STEP_CONFIRM, "lost: the card had it before, so it is asked where it is");
+
+	op = started(PROC_CONFIRM_NOTIFICATION, (ProcedureEvent) {0});
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_CONFIRM && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND | EFFECT_AUDIT), "lost: nobody's confirmation likewise");
+	op = started(PROC_UPDATE_SMSR_ADDRESSING, (ProcedureEvent) {0});
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_ADDRESSING && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "lost: a setting is set again");
+
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {0});
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_KEY_INFO && op.doubt == STEP_NONE && (r.effects & EFFECT_SEND), "lost: keys are asked after");
+	(void) feed(&op, POR(.sw = SW_OK, .keys_told = true));
+	is_at(op, STEP_PUT_KEY, STAGE_SENDING, "lost: and put again where the card does not have them");
+	op = started(PROC_ROTATE_KEYS, (ProcedureEvent) {.keys_replace = true});
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_LOST, .attempts = 1, .keys_replace = true});
+	ok(op.step == STEP_PUT_KEY && (r.effects & EFFECT_SEND), "lost: in another one's place they are just put again");
+	op.step = STEP_PROVE;
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_PROVE && (r.effects & EFFECT_SEND), "lost: a proof is asked for again");
+
+	for (int i = 0; i < 4; i++)
+	{
+		op = started(relayed[i], (ProcedureEvent) {0});
+		r = feed(&op, PLAIN(EVENT_LOST));
+		ok(ended(r, STATUS_EXPIRED, "8.1", "5.5") && r.effects == (EFFECT_DROP_PACKET | EFFECT_FINISH),
+		   "lost: %s is never repeated", procedure_function_name(relayed[i]));
+	}
+}
+
+TEST_SUITE(procedure_send_data)
+{
+	Operation	op = started(PROC_SEND_DATA, (ProcedureEvent) {0});
+	ProcedureResult r = feed(&op, POR(.executed = true));
+
+	/* SCP03t is answered in words that are no R-APDUs */
+	ok(ended(r, STATUS_SUCCESS, NULL, NULL) && r.effects == (EFFECT_DROP_PACKET | EFFECT_FINISH), "send data: executed is enough");
+	op = started(PROC_SEND_DATA, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.executed = true, .sw = SW_WRONG_DATA)), STATUS_SUCCESS, NULL, NULL, "send data: what the words mean is the SM-DP's to read");
+	op = started(PROC_SEND_DATA, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.sw = SW_OK)), STATUS_FAILED, "8.4", "4.2", "send data: bad format, so not all was executed");
+	op = started(PROC_SEND_DATA, (ProcedureEvent) {0});
+	r = feed(&op, POR(.por_status = SCP80_CNTR_LOW));
+	ok(op.step == STEP_RELAY && r.effects == 0, "send data: low leads to nothing");
+	ends(feed(&op, POR(.por_status = SCP80_TAR_UNKNOWN)), STATUS_FAILED, "8.4", "4.2", "send data: the card has no such ISD-P");
+}
+
+TEST_SUITE(procedure_platform)
+{
+	Operation	op = started(PROC_MANAGE, (ProcedureEvent) {0});
+	ProcedureResult r;
+
+	is_at(op, STEP_MANAGE, STAGE_SENDING, "manage: sent");
+	ends(feed(&op, POR(.executed = true, .sw = SW_OK)), STATUS_SUCCESS, NULL, NULL, "manage: answered");
+	op = started(PROC_MANAGE, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.executed = true, .sw = SW_MORE_DATA)), STATUS_SUCCESS, NULL, NULL, "manage: there is more to ask for");
+	op = started(PROC_MANAGE, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.executed = true, .sw = SW_REFERENCE_NOT_FOUND)), STATUS_FAILED, "8.4", "4.2", "manage: refused");
+	op = started(PROC_MANAGE, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.sw = SW_OK)), STATUS_FAILED, "8.4", "4.2", "manage: not all was understood");
+	op = started(PROC_MANAGE, (ProcedureEvent) {0});
+	r = feed(&op, POR(.por_status = SCP80_CNTR_LOW));
+	ok(r.effects == EFFECT_RESYNC, "manage: a question may be asked twice");
+	r = feed(&op, PLAIN(EVENT_LOST));
+	ok(op.step == STEP_MANAGE && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "manage: and is, when it was lost");
+	r = feed(&op, PLAIN(EVENT_DEADLINE));
+	ok(ended(r, STATUS_EXPIRED, "1.6", "5.3") && !(r.effects & EFFECT_AUDIT), "manage: not answered in time");
+
+	op = started(PROC_UPDATE_PLATFORM, (ProcedureEvent) {0});
+	is_at(op, STEP_PACKAGE, STAGE_SENDING, "package: the first chunk");
+	for (int i = 0; i < 3; i++)
+	{
+		r = feed(&op, POR(.executed = true, .sw = SW_OK, .more_chunks = true));
+		ok(op.step == STEP_PACKAGE && op.stage == STAGE_SENDING && r.effects == (EFFECT_DROP_PACKET | EFFECT_SEND), "package: the next");
+	}
+	ends(feed(&op, POR(.executed = true, .sw = SW_OK)), STATUS_SUCCESS, NULL, NULL, "package: the last");
+	op = started(PROC_UPDATE_PLATFORM, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.executed = true, .sw = SW_CONDITIONS, .more_chunks = true)), STATUS_FAILED, "8.4", "4.2", "package: none behind one that was refused");
+	op = started(PROC_UPDATE_PLATFORM, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.sw = SW_OK, .more_chunks = true)), STATUS_FAILED, "8.4", "4.2", "package: nor behind one that was not understood");
+	op = started(PROC_UPDATE_PLATFORM, (ProcedureEvent) {0});
+	ends(feed(&op, POR(.por_status = SCP80_TAR_UNKNOWN, .more_chunks = true)), STATUS_FAILED, "8.4", "4.2", "package: nor behind one that did not arrive");
+	op = started(PROC_UPDATE_PLATFORM, (ProcedureEvent) {0});
+	r = feed(&op, POR(.por_status = SCP80_CNTR_LOW, .more_chunks = true));
+	ok(op.step == STEP_PACKAGE && r.effects == 0, "package: low leads to nothing");
+	r = feed(&op, (ProcedureEvent) {.kind = EVENT_DEADLINE});
+	ok(strstr(r.because, "no chunk is in doubt") != NULL, "package: not sent in time");
 }
 
 /* a confirmation in doubt, and the audit finds that our counter was behind */

@@ -42,7 +42,7 @@ static const uint16_t words[] = {
 /* steps that must not be executed twice */
 #define CHANGES	(1u << STEP_CREATE | 1u << STEP_ENABLE | 1u << STEP_DISABLE | 1u << STEP_DELETE | \
 				 1u << STEP_SET_FALLBACK | 1u << STEP_MASTER_DELETE | 1u << STEP_AUTO_DELETE | \
-				 1u << STEP_RELAY | 1u << STEP_ESTABLISH)
+				 1u << STEP_RELAY | 1u << STEP_ESTABLISH | 1u << STEP_PACKAGE)
 
 /* What a gateway, a card and the database may say at this point. */
 static bool
@@ -64,6 +64,9 @@ next_event(Shell *s, SmsrBytes *input, ProcedureEvent *ev)
 	/* a PoR answers what was sent; a late one may come at any time */
 	if (ev->kind == EVENT_POR && s->attempts == 0)
 		s->attempts = 1;
+	/* only what was delivered is lost */
+	if (ev->kind == EVENT_LOST && (!s->packet || s->attempts == 0))
+		return false;
 	if (ev->kind == EVENT_POR)
 	{
 		ev->por_status = (kind & 0x10) != 0 ? code & 0x0F : SCP80_POR_OK;
@@ -86,6 +89,8 @@ next_event(Shell *s, SmsrBytes *input, ProcedureEvent *ev)
 	ev->keys_differ = card & 0x10;
 	ev->keys_told = card & 0x20;
 	ev->keys_there = card & 0x40;
+	ev->executed = facts & 0x40;
+	ev->more_chunks = facts & 0x80;
 	return true;
 }
 
@@ -152,7 +157,7 @@ carry_packet(Shell *s, const ProcedureResult *r)
 		property(!s->packet);
 		/* a second time only what the card can not have had */
 		if (s->sent & CHANGES & step)
-			property(s->mended && step != 1u << STEP_RELAY && step != 1u << STEP_ESTABLISH);
+			property(s->mended && step != 1u << STEP_RELAY && step != 1u << STEP_ESTABLISH && step != 1u << STEP_PACKAGE);
 		s->sent |= step;
 		s->packet = true;
 	}
@@ -176,7 +181,7 @@ judge(const Shell *s, const ProcedureEvent *ev)
 	if (s->status == STATUS_SUCCESS)
 		property(!s->op.warned);
 	if (s->status == STATUS_EXPIRED)
-		property(ev->kind == EVENT_DEADLINE);
+		property(ev->kind == EVENT_DEADLINE || ev->kind == EVENT_LOST);
 	if (!done)
 	{
 		property(!(s->done & EFFECT_ADOPT_KEYS));
@@ -217,6 +222,15 @@ judge(const Shell *s, const ProcedureEvent *ev)
 			/* no audit shows it: only the card's own word will do */
 			property(ev->kind == EVENT_POR && sw_is_success(ev->sw));
 			break;
+		case PROC_SEND_DATA:
+			property(ev->kind == EVENT_POR && ev->executed);
+			break;
+		case PROC_MANAGE:
+			property(ev->kind == EVENT_POR && ev->executed && (sw_is_success(ev->sw) || ev->sw == SW_MORE_DATA));
+			break;
+		case PROC_UPDATE_PLATFORM:
+			property(ev->kind == EVENT_POR && ev->executed && sw_is_success(ev->sw) && !ev->more_chunks);
+			break;
 		case PROC_ROTATE_KEYS:
 			property((s->done & EFFECT_ADOPT_KEYS) && (ev->kind == EVENT_PROVEN || s->op.step == STEP_PROVE));
 			break;
@@ -238,6 +252,9 @@ feed(Shell *s, const ProcedureEvent *ev)
 	/* the audit's answer decides with the resyncs that the audit took */
 	if (before.step == STEP_AUDIT && ev->kind == EVENT_POR)
 		s->mended = s->resyncs > 0;
+	/* behind a chunk that was carried out comes another one */
+	if (before.step == STEP_PACKAGE && ev->kind == EVENT_POR && ev->executed && sw_is_success(ev->sw))
+		s->sent &= ~(1u << STEP_PACKAGE);
 	carry_packet(s, &r);
 	s->op = r.operation;
 	s->done |= r.effects;
