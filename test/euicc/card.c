@@ -3,8 +3,11 @@
  *		The ISD-R's side of SCP80 over SMS: reassembly, security checks, the
  *		script, and the answer (TS 102 225, TS 102 226, SGP.02 clause 2.4.3).
  */
+#include "download.h"
 #include "establish.h"
 #include "fleet.h"
+#include "https_agent.h"
+#include "interpreter.h"
 
 #include <string.h>
 
@@ -14,10 +17,6 @@
 #define ISD_R_MSL			0x16
 
 #define ASSEMBLY_LIFE_US	(300 * UINT64_C(1000000))
-#define MAX_COMMANDS		32
-#define RESPONSE_ROOM		8192
-
-#define ISD_R_TAR			0x000001
 
 void
 card_init(Fleet *fleet, Card *card, uint64_t serial)
@@ -32,6 +31,11 @@ card_init(Fleet *fleet, Card *card, uint64_t serial)
 	card->sets[0].kvn = FLEET_KVN;
 	card->sets[0].cntr = config->cntr;
 	fleet_card_keys(config, serial, card->sets[0].keys);
+	if (config->https)
+	{
+		card->sets[1].kvn = FIRST_PSK_KVN;
+		identity_psk(config->seed, serial, card->sets[1].keys[0]);
+	}
 	for (unsigned i = 0; i < config->profiles; i++)
 	{
 		Profile    *profile = &card->profiles[i];
@@ -85,6 +89,7 @@ void
 card_free(Card *card)
 {
 	free(card->log);
+	downloads_free(card);
 	for (int i = 0; i < CARD_ASSEMBLIES; i++)
 		free(card->assemblies[i]);
 	card->log = NULL;
@@ -178,65 +183,6 @@ secure_enough(uint8_t spi1)
 		(spi1 & SPI1_CNTR_MASK) >= (ISD_R_MSL & SPI1_CNTR_MASK);
 }
 
-/* The commands of a script in order until the first error; then AB 80 23. */
-static void
-run_script(Fleet *fleet, Card *card, uint32_t tar, SmsrBytes script, SmsrWriter *out)
-{
-	uint8_t		answers[RESPONSE_ROOM];
-	uint8_t		answer[2048];
-	SmsrWriter	body = smsr_writer(answers, sizeof answers);
-	ScriptReader reader;
-	SmsrTlv		tlv;
-	SmsrError	error = {0};
-	uint8_t		executed = 0;
-	int			bad_format = 0;
-	int			chaining = 0;
-	bool		done = false;
-
-	if (script_open(script, &reader, &error))
-	{
-		while (!done && script_next(&reader, &tlv, &error))
-		{
-			SmsrWriter	data = smsr_writer(answer, sizeof answer);
-			uint16_t	sw;
-
-			if (tlv.tag == SCRIPT_CHAINING)
-			{
-				chaining = 0x02;	/* not supported */
-				break;
-			}
-			if (tlv.tag == SCRIPT_IMMEDIATE_ACTION || tlv.tag == SCRIPT_ERROR_ACTION)
-				continue;
-			if (tlv.tag != SCRIPT_C_APDU || executed == MAX_COMMANDS)
-			{
-				bad_format = 0x01;	/* unknown tag */
-				break;
-			}
-			sw = tar == ISD_R_TAR ? card_execute(fleet, card, tlv.value, &data) :
-				card_relayed(fleet, card, (uint16_t) tar);
-			put_u16(&data, sw);
-			put_tlv(&body, SCRIPT_R_APDU, data.data, data.len);
-			executed++;
-			done = !sw_is_success(sw);
-		}
-	}
-	if (error.code != SMSR_OK)
-		bad_format = error.code == SMSR_TRUNCATED ? 0x03 : 0x02;
-	if (bad_format != 0)
-	{
-		put_tlv_header(&body, SCRIPT_BAD_FORMAT, 1);
-		put_u8(&body, (uint8_t) bad_format);
-	}
-	if (chaining != 0)
-	{
-		put_tlv_header(&body, SCRIPT_CHAINING, 1);
-		put_u8(&body, (uint8_t) chaining);
-	}
-	put_tlv_header(out, SCRIPT_RESPONSE, 3 + body.len);
-	put_tlv(out, SCRIPT_EXECUTED, &executed, 1);
-	put_bytes(out, body.data, body.len);
-}
-
 /* Checks in the order of TS 102 225: TAR, level, keys, CC, counter. */
 static void
 receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
@@ -314,9 +260,15 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 	fleet->stats.packets++;
 	if (command.data.len > 0 && (command.data.data[0] == SCRIPT_COMMAND ||
 								 command.data.data[0] == SCRIPT_COMMAND_INDEFINITE))
-		run_script(fleet, card, tar, command.data, &r);
+	{
+		card->source = (Source) {set->kvn, set->cntr};
+		interpreter_run(fleet, card, tar, command.data, &r);
+	}
 	else
-		fleet->stats.triggers++;	/* of a session over HTTPS: no such bearer here */
+	{
+		fleet->stats.triggers++;
+		https_trigger(fleet, card, command.data);
+	}
 	respond(fleet, card, from, &command.header, status, smsr_written(&r), false, &under);
 }
 

@@ -108,13 +108,33 @@ typedef struct Assembly
 } Assembly;
 
 typedef struct MtMessage MtMessage;
+typedef struct HttpsAgent HttpsAgent;
+typedef struct Download Download;
+
+/* Where the command that is being executed comes from. */
+typedef struct Source
+{
+	uint8_t		kvn;			/* of the set that secured it: of SCP80, or the PSK */
+	uint64_t	cntr;			/* of its packet; of a session's script, its number */
+} Source;
+
+/* Where the next session over HTTPS is to break off, on demand. */
+typedef enum BreakPoint
+{
+	BREAK_NONE,
+	BREAK_SENT,					/* at this octet of what the card sends */
+	BREAK_RECEIVED,
+	BREAK_BEFORE,				/* this script is there and not executed */
+	BREAK_AFTER					/* this script is executed and not answered */
+} BreakPoint;
 
 typedef struct Card
 {
 	uint64_t	serial;
 	uint8_t		eid[EID_LEN];
 	KeySet		sets[CARD_KEY_SETS];
-	uint8_t		kvn;			/* of the set that was used last: notifications are under it */
+	uint8_t		kvn;			/* of the set of SCP80 that was used last: notifications are under it */
+	Source		source;
 	bool		authenticated;	/* an SM-SR has shown its certificate ... */
 	uint8_t		smsr_key[CURVE_POINT_LEN];	/* ... with this key, */
 	uint8_t		challenge[16];	/* and was told this */
@@ -143,6 +163,13 @@ typedef struct Card
 	size_t		log_cap;
 	Assembly   *assemblies[CARD_ASSEMBLIES];
 	MtMessage  *waiting;		/* at the SMSC, for the card to come back */
+	Download   *downloads;
+	HttpsAgent *agent;			/* a session over HTTPS; NULL: none */
+	uint32_t	https_timer;	/* number of the timer that counts */
+	uint32_t	https_draws;	/* of faults so far */
+	uint32_t	https_scripts;	/* so far: they number what is executed */
+	uint8_t		break_point;	/* BreakPoint, of the next session */
+	uint32_t	break_at;
 } Card;
 
 /* The counter of the set that was used last. */
@@ -159,10 +186,10 @@ extern void card_personalize(Fleet *fleet, Card *card, Profile *profile,
 							 unsigned owner, uint64_t msisdn);
 /* The set that was used last, whatever became of it since: some set. */
 extern KeySet *card_last_set(const Card *card);
-/* Execute one C-APDU under card_cntr(): response data to out, returns SW. */
+/* Execute one C-APDU of card->source: response data to out, returns SW. */
 extern uint16_t card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out);
-/* The same for the ISD-P with this TAR: what it would do is not simulated. */
-extern uint16_t card_relayed(Fleet *fleet, Card *card, uint16_t tar);
+/* For the log: something for the ISD-P with this TAR, and how it ended. */
+extern void card_relayed(Fleet *fleet, Card *card, uint16_t tar, uint16_t sw);
 
 /* card.c */
 extern void card_init(Fleet *fleet, Card *card, uint64_t serial);

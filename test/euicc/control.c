@@ -4,7 +4,9 @@
  */
 #include "control.h"
 
+#include "download.h"
 #include "establish.h"
+#include "https_agent.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,6 +37,13 @@ const char *const CONTROL_HELP =
 "  counter CARD N            set the stored counter of the key set\n"
 "  sms CARD HEX              a short message reaches the card, past the SMSC; what\n"
 "                            it sends at once is printed: MSISDN, user data\n"
+"  call CARD                 open a session over HTTPS, as if triggered\n"
+"  break CARD WHERE          its next connection breaks off: sent=N, received=N (octets of\n"
+"                            TLS), before=N, after=N (the execution of the Nth script)\n"
+"  sessions                  over HTTPS: EID, what goes on, key version, connections, POSTs,\n"
+"                            scripts, failures, octets sent, received, suite, URI\n"
+"  downloads [CARD]          profiles that have come: EID, ISD-P AID, state, elements,\n"
+"                            segments, repeated, octets, SHA-256 of all segments\n"
 "  faults [NAME=VALUE ...]   set faults; without arguments show them\n"
 "  disconnect                close all SMPP sessions\n"
 "  outage SECONDS            close them, and accept none for a time\n"
@@ -170,21 +179,21 @@ static void
 summarize_commands(const Card *card, Text *out)
 {
 	char		eid[EID_DIGITS + 1];
-	uint64_t	highest[16] = {0};	/* of each key set */
+	uint64_t	highest[16] = {0};	/* of each key set; a session's scripts stand under 0 */
 	uint64_t	above = 0;
 	unsigned	twice = 0;
 
 	for (size_t i = 0; i < card->log_count; i++)
 	{
 		const Executed *e = &card->log[i];
-		uint64_t   *last = &highest[e->kvn & 15];
+		uint64_t   *last = &highest[is_psk_version(e->kvn) ? 0 : e->kvn & 15];
 		bool		same_packet = i > 0 && e->cntr == e[-1].cntr && e->kvn == e[-1].kvn;
 
 		if (!same_packet && e->cntr <= *last)
 			twice++;
 		if (e->cntr > *last)
 			*last = e->cntr;
-		if (e->cntr > above)
+		if (e->cntr > above && !is_psk_version(e->kvn))
 			above = e->cntr;
 		/* other keys count from the beginning */
 		if (e->kind == ES5_PUT_KEY && e->sw == SW_OK)
@@ -209,6 +218,27 @@ list_commands(const Card *card, Text *out)
 					e->kind == KIND_FINALISE ? "finalise" :
 					e->kind < sizeof kinds / sizeof kinds[0] ? kinds[e->kind] : "unknown",
 					e->tar, e->sw, e->kvn);
+	}
+}
+
+static void
+dump_downloads(const Card *card, Text *out)
+{
+	char		eid[EID_DIGITS + 1];
+
+	eid_format(card->eid, eid);
+	for (const Download *d = card->downloads; d != NULL; d = d->next)
+	{
+		uint8_t		digest[32];
+
+		text_printf(out, "%s\t", eid);
+		put_aid(out, d->tar);
+		text_printf(out, "\t%s\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu64 "\t",
+					d->ended ? "ended" : d->failed ? "unreadable" : d->channel == CHANNEL_OPEN ? "open" : "closed",
+					d->elements, d->segments, d->repeated, d->octets);
+		download_digest(d, digest);
+		text_hex(out, digest, sizeof digest);
+		text_put(out, "\n");
 	}
 }
 
@@ -241,6 +271,7 @@ print_stats(Control *control, Text *out)
 		changing += fleet->cards[i].phase != PHASE_IDLE;
 		waiting += fleet->cards[i].waiting != NULL;
 	}
+	text_printf(out, "https_sessions=%u\n", https_sessions(fleet));
 	text_printf(out, "cards=%" PRIu32 "\nsessions=%u\noff=%u\nchanging=%u\ncards_with_waiting=%u\n"
 				"in_transit=%" PRIu64 "\nqueued=%" PRIu64 "\n", fleet->config.cards, sessions, off,
 				changing, waiting, smscs->in_transit, queued);
@@ -253,6 +284,25 @@ read_number(const char *text, int base, uint64_t max, uint64_t *value)
 
 	*value = strtoull(text, &end, base);
 	return text[0] >= '0' && end != text && *end == '\0' && *value <= max;
+}
+
+static bool
+break_off(Card *card, const char *where)
+{
+	static const char *const points[] = {NULL, "sent=", "received=", "before=", "after="};
+	uint64_t	at;
+
+	for (int i = BREAK_SENT; i <= BREAK_AFTER; i++)
+	{
+		if (strncmp(where, points[i], strlen(points[i])) == 0 &&
+			read_number(where + strlen(points[i]), 10, UINT32_MAX, &at))
+		{
+			card->break_point = (uint8_t) i;
+			card->break_at = (uint32_t) at;
+			return true;
+		}
+	}
+	return false;
 }
 
 static void
@@ -405,6 +455,24 @@ card_command(Control *control, char **words, int count, Text *out)
 		}
 		card_cntr(card) = value;
 	}
+	else if (strcmp(words[0], "downloads") == 0)
+		dump_downloads(card, out);
+	else if (strcmp(words[0], "call") == 0)
+	{
+		if (!https_call(fleet, card, smsr_bytes(NULL, 0)))
+		{
+			say_error(out, "off, in a session, or without a key or a server", "");
+			return;
+		}
+	}
+	else if (strcmp(words[0], "break") == 0)
+	{
+		if (count != 3 || !break_off(card, words[2]))
+		{
+			say_error(out, "break", "sent=N, received=N, before=N or after=N expected");
+			return;
+		}
+	}
 	else if (strcmp(words[0], "sms") == 0)
 	{
 		if (count != 3 || !receive_by_hand(fleet, card, words[2], out))
@@ -482,6 +550,16 @@ fleet_command(Control *control, char **words, int count, Text *out)
 		for (uint32_t i = 0; i < fleet->config.cards; i++)
 			summarize_commands(&fleet->cards[i], out);
 	}
+	else if (strcmp(words[0], "downloads") == 0)
+	{
+		for (uint32_t i = 0; i < fleet->config.cards; i++)
+			dump_downloads(&fleet->cards[i], out);
+	}
+	else if (strcmp(words[0], "sessions") == 0 && count == 1)
+	{
+		for (uint32_t i = 0; i < fleet->config.cards; i++)
+			https_describe(&fleet->cards[i], out);
+	}
 	else if (strcmp(words[0], "help") == 0)
 		text_put(out, CONTROL_HELP);
 	else if (strcmp(words[0], "quit") == 0)
@@ -526,7 +604,8 @@ void
 control_command(Control *control, const char *command, Text *out)
 {
 	static const char *const about_cards[] = {
-		"card", "fallback", "attach", "off", "on", "reach", "pol1", "personalize", "counter", "sms", NULL
+		"card", "fallback", "attach", "off", "on", "reach", "pol1", "personalize", "counter", "sms",
+		"call", "break", NULL
 	};
 	char		line[4096];
 	char	   *words[MAX_WORDS + 1];
@@ -541,7 +620,8 @@ control_command(Control *control, const char *command, Text *out)
 		text_put(out, "error: empty line\n");
 		return;
 	}
-	if ((strcmp(words[0], "dump") == 0 || strcmp(words[0], "commands") == 0 || strcmp(words[0], "keys") == 0) && count > 1)
+	if ((strcmp(words[0], "dump") == 0 || strcmp(words[0], "commands") == 0 || strcmp(words[0], "keys") == 0 ||
+		 strcmp(words[0], "downloads") == 0) && count > 1)
 	{
 		card_command(control, words, count, out);
 		return;

@@ -11,7 +11,9 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "core/sealing.h"
 #include "core/tlv.h"
+#include "establish.h"
 #include "signer.h"
 
 #define ECASD_KVN	116			/* 74h: CASD */
@@ -99,7 +101,7 @@ crypt_with(const EVP_CIPHER *cipher, const uint8_t *key, const uint8_t *in, int 
 }
 
 static void
-put_key(Document *d, const EisOptions *options, int index, const uint8_t key[KEY_LEN])
+put_key(Document *d, const EisOptions *options, int index, uint8_t type, const uint8_t key[KEY_LEN])
 {
 	uint8_t		ones[16];
 	uint8_t		block[32];
@@ -111,7 +113,8 @@ put_key(Document *d, const EisOptions *options, int index, const uint8_t key[KEY
 	crypt_with(EVP_aes_128_ecb(), key, ones, sizeof ones, block, &len);
 	line(d);
 	text_put(d->out, "<Key kcv=\"");
-	text_hex(d->out, block, 3);
+	if (type != KEY_TYPE_PSK)	/* which has none */
+		text_hex(d->out, block, 3);
 	text_put(d->out, "\">");
 	d->depth++;
 	leaf_number(d, "Index", (uint64_t) index);
@@ -121,7 +124,7 @@ put_key(Document *d, const EisOptions *options, int index, const uint8_t key[KEY
 		return;
 	}
 	line(d);
-	text_put(d->out, "<KeyComponent type=\"88\" value=\"");
+	text_printf(d->out, "<KeyComponent type=\"%02X\" value=\"", type);
 	if (options->transport_key_len > 0)
 	{
 		const EVP_CIPHER *cipher = options->transport_key_len == 16 ? EVP_aes_128_wrap() :
@@ -226,7 +229,7 @@ put_signed_info(Document *d, const FleetConfig *config, uint64_t serial, const u
 	put_ecasd(d, config, serial, eid);
 	open_element(d, "EuiccCapabilities");
 	leaf(d, "CattpSupport", "false");
-	leaf(d, "HttpSupport", "false");
+	leaf(d, "HttpSupport", config->https ? "true" : "false");
 	leaf(d, "SecurePacketVersion", "12.0.0");
 	leaf(d, "RemoteProvisioningVersion", "3.1.0");
 	close_element(d, "EuiccCapabilities");
@@ -390,6 +393,19 @@ put_profile(Document *d, const FleetConfig *config, const EisOptions *options,
 }
 
 static void
+put_psk(Document *d, const FleetConfig *config, const EisOptions *options, uint64_t serial)
+{
+	uint8_t		key[KEY_LEN];
+
+	identity_psk(config->seed, serial, key);
+	open_element(d, "Keyset");
+	leaf_number(d, "Version", FIRST_PSK_KVN);
+	leaf(d, "Type", "SCP81");
+	put_key(d, options, 1, KEY_TYPE_PSK, key);
+	close_element(d, "Keyset");
+}
+
+static void
 put_isd_r(Document *d, const FleetConfig *config, const EisOptions *options, uint64_t serial)
 {
 	uint8_t		keys[KEYS][KEY_LEN];
@@ -406,8 +422,10 @@ put_isd_r(Document *d, const FleetConfig *config, const EisOptions *options, uin
 	leaf(d, "Type", "SCP80");
 	leaf_number(d, "Cntr", config->cntr);
 	for (int i = 0; i < KEYS; i++)
-		put_key(d, options, i + 1, keys[i]);
+		put_key(d, options, i + 1, KEY_TYPE_AES, keys[i]);
 	close_element(d, "Keyset");
+	if (config->https)
+		put_psk(d, config, options, serial);
 	close_element(d, "Isd-r");
 }
 

@@ -6,9 +6,10 @@ FLEET_CFLAGS ?= -O2 -g
 FLEET_FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wmissing-prototypes -Wshadow -Isrc \
 	$(filter -Werror,$(CFLAGS))
 FLEET_NOUNS = memory random timers identity faults profile switching establish card fleet \
+	interpreter download tls_session http_reader https_link https_agent https_exchange \
 	smpp_pdu smsc session store control control_socket signer eis options
 FLEET_OBJS = $(FLEET_NOUNS:%=build/euicc/%.o)
-FLEET_LIBS = -lcrypto -lm
+FLEET_LIBS = -lssl -lcrypto -lm
 
 fleet: build/smsr-fleet
 
@@ -37,8 +38,10 @@ build/euicc-test/%-test: build/euicc-test/t/%-test.o build/euicc-test/t/subject.
 	build/libsmsrcore.a
 	$(CC) $(FLEET_SANITIZE) -o $@ $^ $(FLEET_LIBS)
 
+build/euicc-test/https-test: build/euicc-test/t/admin_server.o
+
 fleet-test-programs: build/smsr-fleet build/smsr-rehearsal build/euicc-test/smsr-fleet \
-	build/euicc-test/card-test build/euicc-test/fleet-test
+	build/euicc-test/card-test build/euicc-test/fleet-test build/euicc-test/https-test
 
 fleet-test: fleet-test-programs
 	test/euicc/run.sh

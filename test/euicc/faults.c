@@ -13,7 +13,7 @@
 #define REORDER_MIN_US	50000
 #define REORDER_SPAN_US	450000
 
-const Faults FAULTS_NONE = {.off_time = 30};
+const Faults FAULTS_NONE = {.off_time = 30, .https_stall_time = 30};
 
 typedef enum FaultType
 {
@@ -60,6 +60,11 @@ static const FaultName names[] = {
 	{"fallback_per_hour", FAULT_NUMBER, ONE(fallback_per_hour)},
 	{"disconnect_every", FAULT_NUMBER, ONE(disconnect_every)},
 	{"rate", FAULT_NUMBER, ONE(rate)},
+	{"https_break", FAULT_PROBABILITY, ONE(https_break)},
+	{"https_stall", FAULT_PROBABILITY, ONE(https_stall)},
+	{"https_stall_time", FAULT_NUMBER, ONE(https_stall_time)},
+	{"https_wrong_key", FAULT_PROBABILITY, ONE(https_wrong_key)},
+	{"https_forget", FAULT_PROBABILITY, ONE(https_forget)},
 };
 
 #define NAMES	(sizeof names / sizeof names[0])

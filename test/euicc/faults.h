@@ -58,6 +58,11 @@ typedef struct Faults
 	double		fallback_per_hour;	/* per card */
 	double		disconnect_every;	/* seconds; 0 never */
 	double		rate;			/* messages a second and bind; 0 no limit */
+	double		https_break;	/* of a handshake, and of a POST with its answer */
+	double		https_stall;
+	double		https_stall_time;	/* seconds */
+	double		https_wrong_key;
+	double		https_forget;	/* a session that broke is not taken up again */
 } Faults;
 
 /* What becomes of one short message. */

@@ -2,7 +2,9 @@
  * fleet.c
  *		All cards: making, finding, switching them off and on.
  */
+#include "download.h"
 #include "fleet.h"
+#include "https_agent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,8 @@ const FleetConfig FLEET_DEFAULTS = {
 	.max_segments = 5, .personalize_owner = -1,
 	.refresh = 200000, .attach = 5000000, .repeat = 10000000, .tries = 5,
 	.first_attach = -1,
+	.https_uri = "/gsma/adminagent", .https_host = "localhost",
+	.https_retries = 3, .https_retry_delay = 1000000, .https_timeout = 60000000,
 };
 
 static void power_again(void *context, void *object, uint32_t number);
@@ -27,6 +31,25 @@ first_attach(void *context, void *object, uint32_t number)
 {
 	(void) number;
 	switching_first_attach(context, object);
+}
+
+/* A card that calls in by itself goes on to. */
+static void
+call_in(void *context, void *object, uint32_t number)
+{
+	Fleet	   *fleet = context;
+
+	https_call(fleet, object, smsr_bytes(NULL, 0));
+	timer_add(&fleet->timers, fleet->now + (uint64_t) (fleet->config.https_poll * SECOND_US), call_in, object, number);
+}
+
+static void
+first_call(Fleet *fleet, Card *card)
+{
+	Rng			rng = rng_for(fleet->config.seed, RNG_CALL_IN, card->serial, 0);
+
+	timer_add(&fleet->timers, fleet->now + (uint64_t) (rng_unit(&rng) * fleet->config.https_poll * SECOND_US),
+			  call_in, card, 0);
 }
 
 void
@@ -53,12 +76,15 @@ fleet_init(Fleet *fleet, const FleetConfig *config)
 					  fleet->now + (uint64_t) (rng_unit(&rng) * config->first_attach * SECOND_US),
 					  first_attach, card, 0);
 		}
+		if (config->https_poll > 0)
+			first_call(fleet, card);
 	}
 }
 
 void
 fleet_free(Fleet *fleet)
 {
+	https_end(fleet);
 	for (uint32_t i = 0; i < fleet->config.cards; i++)
 		card_free(&fleet->cards[i]);
 	free(fleet->cards);
@@ -182,7 +208,12 @@ fleet_power(Fleet *fleet, Card *card, bool on)
 	if (card->on == on)
 		return;
 	card->on = on;
-	if (on)
+	if (!on)
+	{
+		https_power_off(fleet, card);
+		downloads_power_off(card);
+	}
+	else
 	{
 		switching_network(fleet, card);
 		fleet->is_back(fleet->carrier, card);

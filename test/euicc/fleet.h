@@ -35,6 +35,17 @@ typedef struct FleetConfig
 	uint64_t	repeat;
 	unsigned	tries;
 	double		first_attach;	/* seconds over which to spread it; negative: none */
+	bool		https;			/* made with a PSK, and the EIS says so */
+	bool		https_notify;	/* notifications go in a session */
+	uint8_t		https_address[4];	/* of the server that cards have stored */
+	uint16_t	https_port;		/* 0: they have none */
+	char		https_host[64];
+	char		https_uri[128];
+	unsigned	max_fragment;	/* of TLS records; 0: not asked for */
+	unsigned	https_retries;
+	uint64_t	https_retry_delay;	/* microseconds */
+	uint64_t	https_timeout;
+	double		https_poll;		/* seconds between sessions without a trigger; 0: none */
 } FleetConfig;
 
 extern void fleet_card_keys(const FleetConfig *config, uint64_t serial, uint8_t keys[KEYS][KEY_LEN]);
@@ -69,7 +80,23 @@ extern void fleet_card_keys(const FleetConfig *config, uint64_t serial, uint8_t 
 	X(notifications, "notifications sent, repetitions included") \
 	X(confirmations, "notifications confirmed") \
 	X(unconfirmed, "notifications given up") \
-	X(pol1_deleted, "profiles deleted at confirmation because of POL1")
+	X(pol1_deleted, "profiles deleted at confirmation because of POL1") \
+	X(https_bad_triggers, "triggers that can not be read, or without a key or a server") \
+	X(https_opened, "TLS handshakes done") \
+	X(https_failed, "connections that failed before that") \
+	X(https_requests, "POSTs") \
+	X(https_resumed, "of these repeated on another connection") \
+	X(https_scripts, "scripts taken") \
+	X(https_ended, "sessions ended by 204") \
+	X(https_refused, "sessions ended by another answer") \
+	X(https_bad_answers, "answers that make no sense") \
+	X(https_broken, "connections broken off: fault") \
+	X(https_stalled, "POSTs that paused in the middle: fault") \
+	X(https_timeouts, "answers that did not come in time") \
+	X(https_given_up, "sessions given up") \
+	X(segments, "segments of profiles") \
+	X(segments_repeated, "segments refused because they had been there") \
+	X(downloads, "profiles that came to their end")
 
 typedef struct FleetStats
 {
@@ -100,6 +127,7 @@ struct Fleet
 	size_t		by_msisdn_count;
 	uint64_t	random_events;	/* numbers the fleet's own draws */
 	uint32_t	off_epoch;
+	struct HttpsAgents *agents; /* NULL: no network */
 };
 
 extern const FleetConfig FLEET_DEFAULTS;

@@ -45,22 +45,35 @@ identity_serial(uint64_t seed, const uint8_t eid[EID_LEN], uint64_t *serial)
 }
 
 /* SHA-256 and not the Rng: keys of a rehearsal need not be guessable from each other. */
+static void
+hash_key(const char *text, uint8_t key[KEY_LEN])
+{
+	uint8_t		digest[EVP_MAX_MD_SIZE];
+
+	if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+	memcpy(key, digest, KEY_LEN);
+}
+
 void
 identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY_LEN])
 {
 	char		text[96];
-	uint8_t		digest[EVP_MAX_MD_SIZE];
-	unsigned	len;
 
 	for (int i = 0; i < KEYS; i++)
 	{
-		int			n = snprintf(text, sizeof text, "smsr-fleet key %d %" PRIu64 " %" PRIu64,
-								 i + 1, seed, serial);
-
-		if (EVP_Digest(text, (size_t) n, digest, &len, EVP_sha256(), NULL) != 1)
-			abort();
-		memcpy(keys[i], digest, KEY_LEN);
+		snprintf(text, sizeof text, "smsr-fleet key %d %" PRIu64 " %" PRIu64, i + 1, seed, serial);
+		hash_key(text, keys[i]);
 	}
+}
+
+void
+identity_psk(uint64_t seed, uint64_t serial, uint8_t key[KEY_LEN])
+{
+	char		text[96];
+
+	snprintf(text, sizeof text, "smsr-fleet psk %" PRIu64 " %" PRIu64, seed, serial);
+	hash_key(text, key);
 }
 
 void

@@ -36,6 +36,8 @@ extern void identity_keys(uint64_t seed, uint64_t serial, uint8_t keys[KEYS][KEY
 /* The same of a batch whose keys follow from a master key, as doc/keys.md has scheme eid-cmac */
 extern void identity_derived_keys(const uint8_t master[KEY_LEN], const uint8_t eid[EID_LEN],
 								  uint8_t kvn, uint8_t keys[KEYS][KEY_LEN]);
+/* The key for TLS, of cards that are made with one; no master key has a part in it */
+extern void identity_psk(uint64_t seed, uint64_t serial, uint8_t key[KEY_LEN]);
 /* The ECASD's key pair on P-256, for key establishment */
 extern void identity_ecasd_key(uint64_t seed, uint64_t serial, uint8_t private_key[CURVE_PRIVATE_LEN],
 							   uint8_t point[CURVE_POINT_LEN]);

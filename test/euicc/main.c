@@ -8,11 +8,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "control.h"
+#include "https_agent.h"
 #include "options.h"
 #include "signer.h"
 #include "store.h"
@@ -42,7 +44,8 @@ typedef struct Polled
 {
 	Smsc	   *smsc;			/* a listener */
 	Session    *session;
-	ControlClient *client;		/* all three NULL: the control listener */
+	ControlClient *client;
+	bool		https;			/* none of these: the control listener */
 } Polled;
 
 typedef struct PollSet
@@ -83,6 +86,7 @@ watch_all(PollSet *set, Smscs *smscs, Control *control)
 			watch(set, s->fd, s->out.len < READ_LIMIT, s->out.len > 0, (Polled) {.session = s});
 		}
 	}
+	watch(set, https_fd(smscs->fleet), true, false, (Polled) {.https = true});
 	if (control->listener < 0)
 		return;
 	control_sweep(control);
@@ -112,6 +116,8 @@ serve(const struct pollfd *fd, const Polled *who, Control *control)
 		if ((fd->revents & POLLOUT) && !who->client->dead)
 			control_write(who->client);
 	}
+	else if (who->https)
+		https_serve(control->smscs->fleet);
 	else
 		control_accept(control);
 }
@@ -202,6 +208,18 @@ open_all(const Options *options, Smscs *smscs, Control *control, Text *name)
 	return true;
 }
 
+/* A session over HTTPS takes a descriptor. */
+static void
+allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static bool
 restore_state(Fleet *fleet, const char *path)
 {
@@ -236,6 +254,7 @@ run(int argc, char **argv)
 		return 0;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	allow_descriptors();
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	fleet.now = clock_us();
@@ -251,6 +270,7 @@ run(int argc, char **argv)
 	}
 	smscs_init(&smscs, &fleet);
 	fleet_init(&fleet, &options.fleet);
+	https_begin(&fleet);
 	if (!restore_state(&fleet, options.state) || !open_all(&options, &smscs, &control, &name) ||
 		!announce(&options, &smscs, name.data))
 		return 1;

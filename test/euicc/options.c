@@ -19,7 +19,8 @@ typedef enum OptionId
 	OPT_MAX_SEGMENTS, OPT_UNSECURED_ERRORS, OPT_AUTO_PERSONALIZE, OPT_PERSONALIZE_OPERATOR,
 	OPT_UNREACHABLE, OPT_MO_DCS, OPT_QUEUE_DETACHED, OPT_ENQUIRE_LINK, OPT_FAULTS,
 	OPT_MASTER_KEY, OPT_FORMAT, OPT_WRAP, OPT_TRANSPORT_KEY_FILE, OPT_POL2, OPT_OUTPUT,
-	OPT_CARD, OPT_TAR, OPT_HELP
+	OPT_CARD, OPT_TAR, OPT_HTTPS, OPT_HTTPS_SERVER, OPT_HTTPS_HOST, OPT_HTTPS_URI, OPT_HTTPS_RETRIES,
+	OPT_HTTPS_RETRY_DELAY, OPT_HTTPS_TIMEOUT, OPT_HTTPS_POLL, OPT_NOTIFY, OPT_MAX_FRAGMENT, OPT_HELP
 } OptionId;
 
 typedef struct Option
@@ -64,6 +65,16 @@ static const Option table[] = {
 	{"mo-dcs", "HEX", OPT_MO_DCS, FOR_RUN, "data_coding of messages from cards: F6 or 04 (F6)"},
 	{"queue-detached", NULL, OPT_QUEUE_DETACHED, FOR_RUN, "keep messages for profiles that are not enabled; else lose them"},
 	{"enquire-link", "SECONDS", OPT_ENQUIRE_LINK, FOR_RUN, "ask silent sessions; close them after three times that (30)"},
+	{"https", NULL, OPT_HTTPS, FOR_RUN | FOR_EIS, "cards are made with a key for sessions over HTTPS, version 64"},
+	{"https-server", "ADDRESS:PORT", OPT_HTTPS_SERVER, FOR_RUN, "IPv4, where cards go if a trigger does not say it"},
+	{"https-host", "NAME", OPT_HTTPS_HOST, FOR_RUN, "of the header Host, likewise (localhost)"},
+	{"https-uri", "URI", OPT_HTTPS_URI, FOR_RUN, "of the first POST, likewise (/gsma/adminagent)"},
+	{"https-retries", "N", OPT_HTTPS_RETRIES, FOR_RUN, "connections that may fail in succession, likewise (3)"},
+	{"https-retry-delay", "SECONDS", OPT_HTTPS_RETRY_DELAY, FOR_RUN, "before the next one, likewise (1)"},
+	{"https-timeout", "SECONDS", OPT_HTTPS_TIMEOUT, FOR_RUN, "how long a card waits for an answer (60)"},
+	{"https-poll", "SECONDS", OPT_HTTPS_POLL, FOR_RUN, "every card calls in so often, untriggered (0: never)"},
+	{"notify", "BEARER", OPT_NOTIFY, FOR_RUN, "how notifications go: sms or https (sms)"},
+	{"max-fragment", "OCTETS", OPT_MAX_FRAGMENT, FOR_RUN, "512 to 4096: cards ask for records as small as that"},
 	{"faults", "\"NAME=VALUE ...\"", OPT_FAULTS, FOR_RUN, "several faults; or each as an option of its own, see below"},
 	{"format", "FORMAT", OPT_FORMAT, FOR_EIS, "xml-per-line, copy (for COPY ... FROM), or single (indented)"},
 	{"wrap", "MODE", OPT_WRAP, FOR_EIS, "none, aes-kw (RFC 3394), or without: check values and no keys"},
@@ -233,6 +244,38 @@ read_octets(const char *digits, uint8_t *octets, size_t len)
 
 		octets[i] = (uint8_t) strtoul(octet, NULL, 16);
 	}
+	return true;
+}
+
+static bool
+read_server(Options *o, const Option *option, const char *value)
+{
+	FleetConfig *f = &o->fleet;
+	unsigned	a[4],
+				port;
+	char		rest;
+
+	if (sscanf(value, "%u.%u.%u.%u:%u%c", &a[0], &a[1], &a[2], &a[3], &port, &rest) != 5 ||
+		a[0] > 255 || a[1] > 255 || a[2] > 255 || a[3] > 255 || port < 1 || port > 65535)
+		return bad_value(option, value, "ADDRESS:PORT");
+	for (int i = 0; i < 4; i++)
+		f->https_address[i] = (uint8_t) a[i];
+	f->https_port = (uint16_t) port;
+	return true;
+}
+
+/* What stands in a head as it is. */
+static bool
+read_text(const Option *option, const char *value, char *text, size_t size)
+{
+	for (const char *p = value; *p != '\0'; p++)
+	{
+		if (*p <= ' ' || *p > '~')
+			return bad_value(option, value, "text without blanks");
+	}
+	if (value[0] == '\0' || strlen(value) >= size)
+		return bad_value(option, value, "text as short as that");
+	strcpy(text, value);
 	return true;
 }
 
@@ -415,6 +458,32 @@ set(Options *o, Wrap *wrap, const Option *option, const char *value)
 				return bad_value(option, value, "an ISD-P's TAR, 000010 to 00FFFF");
 			o->tar = (uint16_t) hex;
 			return true;
+		case OPT_HTTPS:
+			f->https = true;
+			return true;
+		case OPT_HTTPS_SERVER:
+			return read_server(o, option, value);
+		case OPT_HTTPS_HOST:
+			return read_text(option, value, f->https_host, sizeof f->https_host);
+		case OPT_HTTPS_URI:
+			return read_text(option, value, f->https_uri, sizeof f->https_uri) &&
+				(value[0] == '/' || bad_value(option, value, "a path"));
+		case OPT_HTTPS_RETRIES:
+			return read_small(option, value, 0, 65535, &f->https_retries);
+		case OPT_HTTPS_RETRY_DELAY:
+			return read_seconds(option, value, &f->https_retry_delay);
+		case OPT_HTTPS_TIMEOUT:
+			return read_seconds(option, value, &f->https_timeout);
+		case OPT_HTTPS_POLL:
+			return read_decimal(option, value, 1e6, "a number of seconds", &f->https_poll);
+		case OPT_NOTIFY:
+			f->https_notify = strcmp(value, "https") == 0;
+			return f->https_notify || strcmp(value, "sms") == 0 || bad_value(option, value, "sms or https");
+		case OPT_MAX_FRAGMENT:
+			if (!read_small(option, value, 512, 4096, &f->max_fragment))
+				return false;
+			return (f->max_fragment & (f->max_fragment - 1)) == 0 ||
+				bad_value(option, value, "512, 1024, 2048 or 4096");
 		case OPT_HELP:
 			o->help = true;
 			return true;

@@ -3,6 +3,7 @@
  *		The profiles of a card, and the ES5 commands that change them
  *		(SGP.02 clause 4.1.1), with the status words of fielded cards.
  */
+#include "download.h"
 #include "establish.h"
 #include "fleet.h"
 
@@ -144,6 +145,7 @@ create_isdp(Fleet *fleet, Card *card, const Es5Command *command, SmsrWriter *out
 	}
 	if (profile == NULL || command->memory > card_free_memory(card))
 		return SW_NO_MEMORY;
+	download_forget(card, t);
 	*profile = (Profile) {.tar = t, .lcs = ISDP_SELECTABLE, .memory = command->memory};
 	if (fleet->config.auto_personalize)
 		card_personalize(fleet, card, profile,
@@ -472,9 +474,9 @@ add_entry(Card *card, Executed entry)
  * not forbid that, only an SM-SR that does not repeat itself can.
  */
 static void
-card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
+card_log(Card *card, Source source, const Es5Command *command, uint16_t sw)
 {
-	Executed	entry = {.cntr = cntr, .kvn = card->kvn, .kind = (uint8_t) command->kind, .sw = sw};
+	Executed	entry = {.cntr = source.cntr, .kvn = source.kvn, .kind = (uint8_t) command->kind, .sw = sw};
 	bool		change = command->kind == ES5_CREATE_ISDP ||
 		command->kind == ES5_ENABLE_PROFILE ||
 		command->kind == ES5_DISABLE_PROFILE ||
@@ -504,13 +506,13 @@ card_log(Card *card, uint64_t cntr, const Es5Command *command, uint16_t sw)
 	add_entry(card, entry);
 }
 
-/* SCP03 is not simulated: whatever it is, it is done. */
-uint16_t
-card_relayed(Fleet *fleet, Card *card, uint16_t tar)
+void
+card_relayed(Fleet *fleet, Card *card, uint16_t tar, uint16_t sw)
 {
 	fleet->stats.commands++;
-	add_entry(card, (Executed) {.cntr = card_cntr(card), .kvn = card->kvn, .kind = KIND_RELAYED, .tar = tar, .sw = SW_OK});
-	return SW_OK;
+	if (sw != SW_OK)
+		fleet->stats.refused_commands++;
+	add_entry(card, (Executed) {.cntr = card->source.cntr, .kvn = card->source.kvn, .kind = KIND_RELAYED, .tar = tar, .sw = sw});
 }
 
 uint16_t
@@ -518,8 +520,7 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 {
 	Es5Command	command = {0};
 	SmsrError	error = {0};
-	uint64_t	cntr = card_cntr(card);
-	uint8_t		kvn = card->kvn;
+	const Source source = card->source;
 	uint8_t		kind;
 	uint16_t	sw;
 
@@ -528,7 +529,7 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 		fleet->stats.commands++;
 		if (sw != SW_OK)
 			fleet->stats.refused_commands++;
-		add_entry(card, (Executed) {.cntr = cntr, .kvn = kvn, .kind = kind, .sw = sw});
+		add_entry(card, (Executed) {.cntr = source.cntr, .kvn = source.kvn, .kind = kind, .sw = sw});
 		return sw;
 	}
 	if (es5_read_command(apdu, &command, &error))
@@ -538,6 +539,6 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 	fleet->stats.commands++;
 	if (sw != SW_OK)
 		fleet->stats.refused_commands++;
-	card_log(card, cntr, &command, sw);
+	card_log(card, source, &command, sw);
 	return sw;
 }

@@ -27,7 +27,9 @@ typedef enum RngUse
 	RNG_OFF,
 	RNG_FALLBACK,
 	RNG_REACHABLE,
-	RNG_ATTACH
+	RNG_ATTACH,
+	RNG_HTTPS,
+	RNG_CALL_IN
 } RngUse;
 
 extern Rng	rng_for(uint64_t seed, RngUse use, uint64_t a, uint64_t b);

@@ -7,7 +7,9 @@
  */
 #include "store.h"
 
+#include "download.h"
 #include "establish.h"
+#include "https_agent.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -190,6 +192,8 @@ read_line(Fleet *fleet, const char *line, Card **card, int *sets, int *profiles,
 			read_card(line, *card);
 			memset((*card)->profiles, 0, sizeof (*card)->profiles);
 			(*card)->log_count = 0;
+			https_forget(fleet, *card);
+			downloads_free(*card);
 			switching_resume(fleet, *card);
 		}
 		return true;

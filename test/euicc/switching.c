@@ -4,12 +4,14 @@
  *		confirmation, and the way back (SGP.02 clauses 3.2, 3.4, 3.15, 3.16).
  */
 #include "fleet.h"
+#include "https_agent.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define OFF_RETRY_US	500000	/* a card that is off looks again */
+#define SESSION_RETRY_US	100000	/* and one that is in a session over HTTPS */
 
 static void step(void *context, void *object, uint32_t number);
 
@@ -70,6 +72,12 @@ notify(Fleet *fleet, Card *card)
 		identity_imei(card->serial, n.imei);
 	}
 	notification_write(&b, &n);
+	if (fleet->config.https_notify && !b.overflow)
+	{
+		/* one at a time: while a session is open the next repetition tries again */
+		fleet->stats.notifications += https_call(fleet, card, smsr_written(&b));
+		return;
+	}
 	if (b.overflow ||
 		!scp80_seal_command(fleet->scp80, SCP80_SMS, &header, &keys,
 							smsr_written(&b), &p, &error))
@@ -187,6 +195,12 @@ step(void *context, void *object, uint32_t number)
 	if (!card->on)
 	{
 		set_timer(fleet, card, OFF_RETRY_US);
+		return;
+	}
+	if (card->phase == PHASE_REFRESH && card->agent != NULL)
+	{
+		/* the answer has to leave first: no REFRESH while a session is open */
+		set_timer(fleet, card, SESSION_RETRY_US);
 		return;
 	}
 	switch (card->phase)
