@@ -432,7 +432,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
 			RETURN 'late: the operation is finished';
 		ELSIF op.stage = 'peer' THEN
-			RETURN 'another SM-SR is awaited';
+			RETURN CASE op.function WHEN 'establish_psk' THEN 'what it asks the card is an operation of its own'
+				ELSE 'another SM-SR is awaited' END;
 		END IF;
 		SELECT * INTO packet FROM smsr.outbound o WHERE o.eid = p_eid AND o.operation_id = p_operation;
 		SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = op.isdp_aid;

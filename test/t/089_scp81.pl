@@ -34,6 +34,8 @@ $stack->start_gateway;
 
 # ---- the card and we agree ----
 
+is($stack->sql("BEGIN; CREATE TEMP TABLE made ON COMMIT DROP AS SELECT smsr.establish_psk('$eid[0]') AS id; SELECT smsr.unstick(id) FROM made; ROLLBACK"),
+	'what it asks the card is an operation of its own', 'whoever would hasten it is told where to look');
 $op = $stack->sql("SELECT smsr.establish_psk('$eid[0]', call_id => 'once')");
 is($stack->sql("SELECT smsr.establish_psk('$eid[0]', call_id => 'once')"), $op, 'the same call is the same operation');
 like(ended($stack->sql("SELECT smsr.establish_psk('$eid[0]')")), qr/^FAILED 1\.2 4\.4/, 'one at a time');
