@@ -148,7 +148,7 @@ lose(Database *database, const char *why)
 	log_warning("database (%s): %s: %s; trying again in %lld ms", database->name,
 				was_connected ? "connection lost" : "cannot connect", reason, (long long) delay);
 	if (in_flight)
-		database->owner.finished(DATABASE_LOST, NULL, "");
+		database->owner.finished(database->owner.self, DATABASE_LOST, NULL, "");
 }
 
 static void
@@ -190,7 +190,7 @@ become_idle(Database *database)
 	database->state = STATE_IDLE;
 	database->want_write = false;
 	backoff_reset(&database->backoff);
-	database->owner.connected();
+	database->owner.connected(database->owner.self);
 }
 
 static void
@@ -234,7 +234,8 @@ database_send(Database *database, const char *statement, Parameters *parameters)
 
 	forget_answer(database);
 	database->state = STATE_BUSY;
-	database->give_up_at = clock_now() + database->config->database_timeout;
+	database->give_up_at = clock_now() +
+		(database->owner.timeout > 0 ? database->owner.timeout : database->config->database_timeout);
 	statistics.statements++;
 	sent = PQsendQueryParams(database->connection, statement, parameters->count, parameters->types,
 							 (const char *const *) parameters->values, parameters->lengths, parameters->formats, 1);
@@ -300,9 +301,9 @@ finish(Database *database)
 	}
 	database->state = STATE_IDLE;
 	if (sqlstate[0])
-		database->owner.finished(DATABASE_FAILED, NULL, sqlstate);
+		database->owner.finished(database->owner.self, DATABASE_FAILED, NULL, sqlstate);
 	else
-		database->owner.finished(DATABASE_COMMITTED, answer, sqlstate);
+		database->owner.finished(database->owner.self, DATABASE_COMMITTED, answer, sqlstate);
 	PQclear(answer);
 }
 
@@ -360,7 +361,7 @@ database_ready(Database *database)
 	}
 	/* after the results: the last of them may have brought notifications along */
 	if (database->connection && take_notifications(database) && database_connected(database))
-		database->owner.notified();
+		database->owner.notified(database->owner.self);
 }
 
 void
@@ -393,6 +394,18 @@ void
 parameter_text(Parameters *parameters, const char *value)
 {
 	add_parameter(parameters, OID_TEXT, memory_text(value), strlen(value), 0);
+}
+
+void
+parameter_json(Parameters *parameters, const char *value)
+{
+	add_parameter(parameters, OID_JSONB, memory_text(value), strlen(value), 0);
+}
+
+void
+parameter_bytes(Parameters *parameters, const void *data, size_t length)
+{
+	add_parameter(parameters, OID_BYTEA, data ? memory_copy(data, length) : NULL, length, 1);
 }
 
 void

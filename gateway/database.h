@@ -24,19 +24,21 @@ typedef enum DatabaseOutcome
 
 typedef struct DatabaseOwner
 {
-	void		(*finished) (DatabaseOutcome outcome, const PGresult *result, const char *sqlstate);
-	void		(*connected) (void);
-	void		(*notified) (void);
+	void		(*finished) (void *self, DatabaseOutcome outcome, const PGresult *result, const char *sqlstate);
+	void		(*connected) (void *self);
+	void		(*notified) (void *self);
+	void	   *self;
+	int64_t		timeout;		/* of a statement; 0: database_timeout */
 } DatabaseOwner;
 
 /* statement parameters; arrays are built in PostgreSQL's binary form */
 typedef struct Parameters
 {
 	int			count;
-	Oid			types[4];
-	char	   *values[4];
-	int			lengths[4];
-	int			formats[4];
+	Oid			types[8];
+	char	   *values[8];
+	int			lengths[8];
+	int			formats[8];
 } Parameters;
 
 typedef struct ArrayBuilder
@@ -62,6 +64,8 @@ extern void database_step(Database *database, int64_t now);
 extern int64_t database_deadline(const Database *database);
 
 extern void parameter_text(Parameters *parameters, const char *value);
+extern void parameter_json(Parameters *parameters, const char *value);
+extern void parameter_bytes(Parameters *parameters, const void *data, size_t length);	/* NULL: no value */
 extern void parameter_int4(Parameters *parameters, int32_t value);
 extern void parameter_array(Parameters *parameters, Oid element, ArrayBuilder *array);
 
@@ -77,6 +81,7 @@ extern void array_add_bool(ArrayBuilder *array, bool value);
 #define OID_INT8 20
 #define OID_INT4 23
 #define OID_TEXT 25
+#define OID_JSONB 3802
 
 /* binary integers in a result, 0 if it is no such thing */
 extern int64_t result_int8(const PGresult *result, int row, int column);

@@ -200,10 +200,11 @@ failed(size_t count, const char *sqlstate)
 }
 
 static void
-finished(DatabaseOutcome outcome, const PGresult *result, const char *sqlstate)
+finished(void *self, DatabaseOutcome outcome, const PGresult *result, const char *sqlstate)
 {
 	size_t		count = incoming.in_flight;
 
+	(void) self;
 	(void) result;
 	incoming.in_flight = 0;
 	switch (outcome)
@@ -224,20 +225,22 @@ finished(DatabaseOutcome outcome, const PGresult *result, const char *sqlstate)
 }
 
 static void
-connected(void)
+connected(void *self)
 {
+	(void) self;
 	incoming.retry_at = 0;
 }
 
 static void
-notified(void)
+notified(void *self)
 {
+	(void) self;
 }
 
 Database *
 incoming_start(const Config *config)
 {
-	static const DatabaseOwner owner = {finished, connected, notified};
+	static const DatabaseOwner owner = {finished, connected, notified, NULL, 0};
 
 	incoming.config = config;
 	incoming.limit = (size_t) config->batch;

@@ -574,8 +574,9 @@ failed(const char *sqlstate, int64_t now)
 }
 
 static void
-finished(DatabaseOutcome outcome, const PGresult *result, const char *sqlstate)
+finished(void *self, DatabaseOutcome outcome, const PGresult *result, const char *sqlstate)
 {
+	(void) self;
 	outgoing.busy = false;
 	switch (outcome)
 	{
@@ -593,8 +594,9 @@ finished(DatabaseOutcome outcome, const PGresult *result, const char *sqlstate)
 }
 
 static void
-connected(void)
+connected(void *self)
 {
+	(void) self;
 	outgoing.turn = WORK_SUBMITTED;
 	outgoing.catching_up = true;
 	memset(outgoing.retry_at, 0, sizeof(outgoing.retry_at));
@@ -603,10 +605,11 @@ connected(void)
 
 /* The bell says only that there may be something. */
 static void
-notified(void)
+notified(void *self)
 {
 	int64_t		soon = clock_now() + BELL_DELAY;
 
+	(void) self;
 	outgoing.bell_at = clock_now();
 	for (int i = 0; i < outgoing.bind_count; i++)
 		outgoing.claim_due[i] = clock_earlier(outgoing.claim_due[i], soon);
@@ -615,7 +618,7 @@ notified(void)
 Database *
 outgoing_start(const Config *config, Bind **binds, int bind_count)
 {
-	static const DatabaseOwner owner = {finished, connected, notified};
+	static const DatabaseOwner owner = {finished, connected, notified, NULL, 0};
 
 	outgoing.config = config;
 	outgoing.binds = binds;
