@@ -1,6 +1,7 @@
 /*
  * config.c
- *	  The configuration file: [gateway], and one [bind NAME] for each SMSC.
+ *	  The configuration file: [gateway], one [bind NAME] for each SMSC, and one
+ *	  [https NAME] for each address where cards open sessions.
  */
 #include "config.h"
 #include "memory.h"
@@ -58,6 +59,7 @@ static const Key gateway_keys[] = {
 	{"database_reconnect_max", KEY_DURATION, offsetof(Config, database_reconnect_max), 10, HOUR},
 	{"batch", KEY_NUMBER, offsetof(Config, batch), 1, 10000},
 	{"incoming_queue", KEY_NUMBER, offsetof(Config, incoming_queue), 1, 100000},
+	{"https_connections", KEY_NUMBER, offsetof(Config, https_connections), 1, CONFIG_HTTPS_CONNECTIONS},
 	{NULL, KEY_TEXT, 0, 0, 0}
 };
 
@@ -89,6 +91,20 @@ static const Key bind_keys[] = {
 	{"reconnect_max", KEY_DURATION, offsetof(BindConfig, reconnect_max), 10, HOUR},
 	{"throttle_min", KEY_DURATION, offsetof(BindConfig, throttle_min), 10, HOUR},
 	{"throttle_max", KEY_DURATION, offsetof(BindConfig, throttle_max), 10, HOUR},
+	{NULL, KEY_TEXT, 0, 0, 0}
+};
+
+static const Key https_keys[] = {
+	{"address", KEY_TEXT, offsetof(HttpsConfig, address), 1, 255},
+	{"port", KEY_PORT, offsetof(HttpsConfig, port), 1, 65535},
+	{"backlog", KEY_NUMBER, offsetof(HttpsConfig, backlog), 1, 65535},
+	{"max_sessions", KEY_NUMBER, offsetof(HttpsConfig, max_sessions), 1, 100000},
+	{"handshake_timeout", KEY_DURATION, offsetof(HttpsConfig, handshake_timeout), 100, HOUR},
+	{"request_timeout", KEY_DURATION, offsetof(HttpsConfig, request_timeout), 100, HOUR},
+	{"idle_timeout", KEY_DURATION, offsetof(HttpsConfig, idle_timeout), 100, HOUR},
+	{"header_limit", KEY_NUMBER, offsetof(HttpsConfig, header_limit), 256, 65536},
+	{"body_limit", KEY_NUMBER, offsetof(HttpsConfig, body_limit), 1024, 16 * 1024 * 1024},
+	{"record_size", KEY_NUMBER, offsetof(HttpsConfig, record_size), 512, 16384},
 	{NULL, KEY_TEXT, 0, 0, 0}
 };
 
@@ -285,6 +301,20 @@ bind_defaults(BindConfig *bind)
 }
 
 static void
+https_defaults(HttpsConfig *https)
+{
+	set_text(&https->port, "8443");
+	https->backlog = 512;
+	https->max_sessions = 4000;
+	https->handshake_timeout = 30 * SECOND;
+	https->request_timeout = 60 * SECOND;
+	https->idle_timeout = 120 * SECOND;
+	https->header_limit = 4096;
+	https->body_limit = 65536;
+	https->record_size = 1024;
+}
+
+static void
 gateway_defaults(Config *config)
 {
 	set_text(&config->database, "");
@@ -301,6 +331,7 @@ gateway_defaults(Config *config)
 	config->database_reconnect_max = 15 * SECOND;
 	config->batch = 500;
 	config->incoming_queue = 5000;
+	config->https_connections = 4;
 }
 
 static char *
@@ -317,14 +348,76 @@ trim(char *text)
 	return text;
 }
 
-/* "[gateway]" or "[bind NAME]"; sets the keys that are valid from here on */
+static void *
+begin_bind(Reader *reader, const char *name)
+{
+	Config	   *config = reader->config;
+	BindConfig *bind;
+
+	for (int i = 0; i < config->bind_count; i++)
+	{
+		if (strcmp(config->binds[i].name, name) == 0)
+		{
+			complain(reader, reader->line, "bind \"%s\" is already in line %d", name, config->binds[i].line);
+			return NULL;
+		}
+	}
+	if (config->bind_count == CONFIG_BINDS)
+	{
+		complain(reader, reader->line, "more than %d binds", CONFIG_BINDS);
+		return NULL;
+	}
+	bind = &config->binds[config->bind_count++];
+	bind->name = memory_text(name);
+	bind->line = reader->line;
+	bind_defaults(bind);
+	return bind;
+}
+
+static void *
+begin_https(Reader *reader, const char *name)
+{
+	Config	   *config = reader->config;
+	HttpsConfig *https;
+
+	for (int i = 0; i < config->https_count; i++)
+	{
+		if (strcmp(config->https[i].name, name) == 0)
+		{
+			complain(reader, reader->line, "https \"%s\" is already in line %d", name, config->https[i].line);
+			return NULL;
+		}
+	}
+	if (config->https_count == CONFIG_HTTPS)
+	{
+		complain(reader, reader->line, "more than %d sections [https NAME]", CONFIG_HTTPS);
+		return NULL;
+	}
+	https = &config->https[config->https_count++];
+	https->name = memory_text(name);
+	https->line = reader->line;
+	https_defaults(https);
+	return https;
+}
+
+/* the name behind a section's kind, or NULL */
+static char *
+section_name(char *header, const char *kind)
+{
+	size_t		length = strlen(kind);
+
+	if (strncmp(header, kind, length) != 0 || !isspace((unsigned char) header[length]))
+		return NULL;
+	return trim(header + length);
+}
+
+/* "[gateway]", "[bind NAME]", "[https NAME]"; sets the keys that are valid from here on */
 static void
 begin_section(Reader *reader, char *header, const Key **keys, void **record, uint64_t *seen)
 {
-	Config	   *config = reader->config;
 	size_t		length = strlen(header);
+	char	   *whole;
 	char	   *name;
-	BindConfig *bind;
 
 	*keys = NULL;
 	if (length < 2 || header[length - 1] != ']')
@@ -333,40 +426,27 @@ begin_section(Reader *reader, char *header, const Key **keys, void **record, uin
 		return;
 	}
 	header[length - 1] = '\0';
-	name = trim(header + 1);
+	whole = trim(header + 1);
 
-	if (strcmp(name, "gateway") == 0)
+	if (strcmp(whole, "gateway") == 0)
 	{
 		*keys = gateway_keys;
-		*record = config;
+		*record = reader->config;
 		return;
 	}
-	if (strncmp(name, "bind", 4) != 0 || !isspace((unsigned char) name[4]))
-	{
-		complain(reader, reader->line, "section \"%s\" is neither \"gateway\" nor \"bind NAME\"", name);
-		return;
-	}
-	name = trim(name + 4);
-	for (int i = 0; i < config->bind_count; i++)
-	{
-		if (strcmp(config->binds[i].name, name) == 0)
-		{
-			complain(reader, reader->line, "bind \"%s\" is already in line %d", name, config->binds[i].line);
-			return;
-		}
-	}
-	if (config->bind_count == CONFIG_BINDS)
-	{
-		complain(reader, reader->line, "more than %d binds", CONFIG_BINDS);
-		return;
-	}
-	bind = &config->binds[config->bind_count++];
-	bind->name = memory_text(name);
-	bind->line = reader->line;
-	bind_defaults(bind);
 	*seen = 0;
-	*keys = bind_keys;
-	*record = bind;
+	if ((name = section_name(whole, "bind")) != NULL)
+	{
+		if ((*record = begin_bind(reader, name)) != NULL)
+			*keys = bind_keys;
+	}
+	else if ((name = section_name(whole, "https")) != NULL)
+	{
+		if ((*record = begin_https(reader, name)) != NULL)
+			*keys = https_keys;
+	}
+	else
+		complain(reader, reader->line, "section \"%s\" is neither \"gateway\" nor \"bind NAME\" nor \"https NAME\"", whole);
 }
 
 static void
@@ -415,7 +495,7 @@ read_lines(Reader *reader, FILE *file)
 	const Key  *keys = NULL;
 	void	   *record = NULL;
 	uint64_t	gateway_seen = 0;
-	uint64_t	bind_seen = 0;
+	uint64_t	section_seen = 0;
 	bool		sectioned = false;
 	char	   *line = NULL;
 	size_t		size = 0;
@@ -437,10 +517,10 @@ read_lines(Reader *reader, FILE *file)
 		if (*text == '[')
 		{
 			sectioned = true;
-			begin_section(reader, text, &keys, &record, &bind_seen);
+			begin_section(reader, text, &keys, &record, &section_seen);
 		}
 		else if (keys)
-			read_setting(reader, text, keys, record, keys == gateway_keys ? &gateway_seen : &bind_seen);
+			read_setting(reader, text, keys, record, keys == gateway_keys ? &gateway_seen : &section_seen);
 		else if (!sectioned)
 			complain(reader, reader->line, "a setting before the first section");
 		/* settings of a section that was refused are not worth more errors */
@@ -505,8 +585,8 @@ check_whole(Reader *reader)
 	PQconninfoOption *options;
 	char	   *problem = NULL;
 
-	if (config->bind_count == 0)
-		complain(reader, 0, "no [bind NAME] section");
+	if (config->bind_count == 0 && config->https_count == 0)
+		complain(reader, 0, "no [bind NAME] and no [https NAME] section");
 	if (config->database_reconnect_max < config->database_reconnect_min)
 		complain(reader, 0, "database_reconnect_max is less than database_reconnect_min");
 
@@ -533,6 +613,11 @@ check_whole(Reader *reader)
 						reader->path, bind->line, bind->name);
 		find_password(reader, bind);
 	}
+	for (int i = 0; i < config->https_count; i++)
+	{
+		if (*config->https[i].name == '\0')
+			complain(reader, config->https[i].line, "an https section without a name");
+	}
 }
 
 Config *
@@ -545,6 +630,7 @@ config_read(const char *path)
 
 	config->path = memory_text(path);
 	config->binds = memory_new(CONFIG_BINDS * sizeof(BindConfig));
+	config->https = memory_new(CONFIG_HTTPS * sizeof(HttpsConfig));
 	gateway_defaults(config);
 	if (file == NULL)
 	{
@@ -584,7 +670,14 @@ config_free(Config *config)
 		}
 		free(bind->name);
 	}
+	for (int i = 0; i < config->https_count; i++)
+	{
+		free(config->https[i].name);
+		free(config->https[i].address);
+		free(config->https[i].port);
+	}
 	free(config->binds);
+	free(config->https);
 	free(config->database);
 	free(config->path);
 	free(config);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #define CONFIG_BINDS 64
+#define CONFIG_HTTPS 16
+#define CONFIG_HTTPS_CONNECTIONS 32
 
 /* one SMSC; 'name' is what the database knows as a gateway */
 typedef struct BindConfig
@@ -46,6 +48,23 @@ typedef struct BindConfig
 	int64_t		throttle_max;
 } BindConfig;
 
+/* one address where cards open sessions; 'name' is what the database is told */
+typedef struct HttpsConfig
+{
+	char	   *name;
+	int			line;
+	char	   *address;
+	char	   *port;
+	int			backlog;
+	int			max_sessions;
+	int64_t		handshake_timeout;
+	int64_t		request_timeout;
+	int64_t		idle_timeout;
+	int			header_limit;
+	int			body_limit;
+	int			record_size;
+} HttpsConfig;
+
 typedef struct Config
 {
 	char	   *path;
@@ -63,8 +82,11 @@ typedef struct Config
 	int64_t		database_reconnect_max;
 	int			batch;
 	int			incoming_queue;
+	int			https_connections;
 	BindConfig *binds;
 	int			bind_count;
+	HttpsConfig *https;
+	int			https_count;
 } Config;
 
 /* NULL if there were errors; each has been printed as "file:line: what" */

@@ -10,8 +10,8 @@ GATEWAY_OPTIMISE ?= -O2 -g -fstack-protector-strong
 # libsmpp34's headers are not ours to keep free of warnings, hence -isystem
 GATEWAY_CFLAGS = -std=c11 -D_GNU_SOURCE $(GATEWAY_OPTIMISE) \
 	-Wall -Wextra -Wmissing-prototypes -Wshadow \
-	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags libsmpp34 libpq))
-GATEWAY_LIBS = $(shell pkg-config --libs libsmpp34 libpq) -lm
+	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags libsmpp34 libpq libssl))
+GATEWAY_LIBS = $(shell pkg-config --libs libsmpp34 libpq libssl libcrypto) -lm
 
 .PHONY: gateway gateway-check gateway-clean
 

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "config.h"
 #include "database.h"
+#include "https.h"
 #include "incoming.h"
 #include "log.h"
 #include "memory.h"
@@ -25,6 +26,7 @@
 #define DEFAULT_CONFIG "/etc/smsr/gateway.conf"
 
 /* exit codes */
+#define EXIT_START 1
 #define EXIT_USAGE 2
 
 Statistics statistics;
@@ -67,7 +69,8 @@ static void
 usage(FILE *to)
 {
 	fprintf(to,
-			"smsr-gateway carries short messages between an smsr database and SMSCs (SMPP 3.4).\n"
+			"smsr-gateway carries short messages between an smsr database and SMSCs (SMPP 3.4),\n"
+			"and requests of cards over PSK-TLS to the database.\n"
 			"\n"
 			"Usage:\n"
 			"  smsr-gateway [OPTION]...\n"
@@ -112,6 +115,7 @@ log_statistics(int64_t now)
 			 (unsigned long long) s->receipts, (unsigned long long) s->turned_away, (unsigned long long) s->bad_pdus,
 			 (unsigned long long) s->statements, (unsigned long long) s->failures,
 			 bound, gateway.bind_count, outstanding, incoming_waiting(), outgoing_untold());
+	https_log_statistics((double) (now - gateway.statistics_from) / 1000);
 	memset(&statistics, 0, sizeof(statistics));
 	gateway.statistics_from = now;
 }
@@ -171,9 +175,9 @@ reload(void)
 		return;
 	}
 	apply_log_settings(config);
-	if (!same_binds(config))
+	if (!same_binds(config) || !https_same(config))
 	{
-		log_warning("only the log settings are taken over: other binds or windows need a restart");
+		log_warning("only the log settings are taken over: other binds, windows or addresses need a restart");
 		config_free(config);
 		return;
 	}
@@ -181,6 +185,7 @@ reload(void)
 	gateway.statistics_at = clock_now() + config->statistics_interval;
 	outgoing_reconfigure(config);
 	incoming_reconfigure(config);
+	https_reconfigure(config);
 	database_reconfigure(gateway.outgoing, config);
 	database_reconfigure(gateway.incoming, config);
 	for (int i = 0; i < gateway.bind_count; i++)
@@ -235,14 +240,17 @@ step_shutdown(int64_t now)
 				break;
 			log_info("stopping: no more claims; waiting up to %lld ms for answers", (long long) timeout);
 			outgoing_drain();
+			https_drain();
 			for (int i = 0; i < gateway.bind_count; i++)
 				bind_drain(gateway.binds[i]);
 			enter(PHASE_DRAINING, now + timeout);
 			break;
 		case PHASE_DRAINING:
 			if (now < gateway.phase_ends &&
-				!(binds_all(nothing_outstanding) && incoming_waiting() == 0 && outgoing_receipts_waiting() == 0))
+				!(binds_all(nothing_outstanding) && incoming_waiting() == 0 && outgoing_receipts_waiting() == 0 &&
+				  https_drained()))
 				break;
+			https_abandon();
 			for (int i = 0; i < gateway.bind_count; i++)
 				bind_unbind(gateway.binds[i]);
 			/* an unbind takes a second at most */
@@ -253,11 +261,12 @@ step_shutdown(int64_t now)
 				enter(PHASE_TELLING, now + (timeout > 1000 ? timeout : 1000));
 			break;
 		case PHASE_TELLING:
-			if (outgoing_empty())
+			if (outgoing_empty() && https_untold() == 0)
 				return true;
 			if (now < gateway.phase_ends)
 				break;
-			log_warning("%zu results could not be told to the database; their leases will run out", outgoing_untold());
+			log_warning("%zu results could not be told to the database; their leases will run out",
+						outgoing_untold() + https_untold());
 			return true;
 	}
 	return false;
@@ -272,6 +281,7 @@ next_deadline(void)
 {
 	int64_t		next = clock_earlier(outgoing_deadline(), incoming_deadline());
 
+	next = clock_earlier(next, https_deadline());
 	for (int i = 0; i < gateway.bind_count; i++)
 		next = clock_earlier(next, bind_deadline(gateway.binds[i]));
 	next = clock_earlier(next, gateway.statistics_at);
@@ -283,7 +293,8 @@ next_deadline(void)
 static void
 wait_for_events(const sigset_t *unblocked)
 {
-	struct pollfd fds[CONFIG_BINDS + 2];
+	struct pollfd fds[CONFIG_BINDS + 2 + HTTPS_SOCKETS];
+	struct pollfd *https_fds = fds + gateway.bind_count + 2;
 	int			count = gateway.bind_count + 2;
 	int64_t		wait;
 	struct timespec timeout;
@@ -292,6 +303,7 @@ wait_for_events(const sigset_t *unblocked)
 	fds[1] = (struct pollfd) {database_socket(gateway.incoming), database_events(gateway.incoming), 0};
 	for (int i = 0; i < gateway.bind_count; i++)
 		fds[i + 2] = (struct pollfd) {bind_socket(gateway.binds[i]), bind_events(gateway.binds[i]), 0};
+	count += https_sockets(https_fds);
 
 	wait = next_deadline() - clock_now();
 	if (wait < 0)
@@ -313,6 +325,7 @@ wait_for_events(const sigset_t *unblocked)
 		if (fds[i + 2].revents)
 			bind_ready(gateway.binds[i]);
 	}
+	https_ready(https_fds);
 }
 
 static void
@@ -333,14 +346,18 @@ run(const sigset_t *unblocked)
 		for (int i = 0; i < gateway.bind_count; i++)
 			bind_step(gateway.binds[i], now);
 		outgoing_step(now);
+		https_step(now);
 		step_statistics(now);
 		wait_for_events(unblocked);
 	}
 }
 
-static void
+static bool
 start(Config *config)
 {
+	/* what another process may have comes first: there is nothing to take back yet */
+	if (!https_start(config))
+		return false;
 	gateway.config = config;
 	gateway.bind_count = config->bind_count;
 	for (int i = 0; i < config->bind_count; i++)
@@ -349,6 +366,7 @@ start(Config *config)
 	gateway.incoming = incoming_start(config);
 	gateway.statistics_from = clock_now();
 	gateway.statistics_at = gateway.statistics_from + config->statistics_interval;
+	return true;
 }
 
 static void
@@ -359,6 +377,7 @@ stop(void)
 		bind_free(gateway.binds[i]);
 	database_free(gateway.outgoing);
 	database_free(gateway.incoming);
+	https_stop();
 	config_free(gateway.config);
 	log_info("stopped");
 }
@@ -413,7 +432,10 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (check_only)
 	{
-		printf("%s: %d bind%s, no errors\n", config->path, config->bind_count, config->bind_count == 1 ? "" : "s");
+		printf("%s: %d bind%s, ", config->path, config->bind_count, config->bind_count == 1 ? "" : "s");
+		if (config->https_count > 0)
+			printf("%d https address%s, ", config->https_count, config->https_count == 1 ? "" : "es");
+		printf("no errors\n");
 		config_free(config);
 		return 0;
 	}
@@ -434,7 +456,8 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 
 	log_info("smsr-gateway " VERSION " starts with %s, %d binds", config->path, config->bind_count);
-	start(config);
+	if (!start(config))
+		return EXIT_START;
 	run(&unblocked);
 	stop();
 	return 0;

@@ -27,6 +27,16 @@ typedef struct Statistics
 	uint64_t	statements;
 	uint64_t	failures;
 	uint64_t	ticked;
+	/* sessions of cards */
+	uint64_t	connections;
+	uint64_t	handshakes;
+	uint64_t	handshakes_failed;
+	uint64_t	requests;
+	uint64_t	answers;
+	uint64_t	refusals;		/* with a status of 400 and more */
+	uint64_t	held;
+	uint64_t	too_slow;
+	uint64_t	ends;
 } Statistics;
 
 extern Statistics statistics;

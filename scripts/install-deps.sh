@@ -13,7 +13,7 @@ demo=(gnuplot-nox)
 test=("postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
 	"postgresql-$major-plproxy" libipc-run-perl libjson-perl libnet-smpp-perl perl
 	clang libclang-rt-14-dev
-	softhsm2 opensc)
+	softhsm2 opensc openssl gnutls-bin)
 
 case ${1:-test} in
 	build) wanted=("${build[@]}") ;;

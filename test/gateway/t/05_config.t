@@ -85,6 +85,16 @@ my @wrong = (
 	[ "[bind a]\nhost = x\npassword = y\npassword_env = Z\n",  1, qr/more than one of password/ ],
 	[ "[bind a]\nhost = x\npassword_env = NOT_SET_AT_ALL\n",   1, qr/NOT_SET_AT_ALL is not set/ ],
 	[ "[bind a]\nhost = x\npassword_file = /nonexistent/p\n",  1, qr{cannot read password_file /nonexistent/p: No such} ],
+	[ "[https ]\n",                                            1, qr/without a name|neither/ ],
+	[ "[https a]\n[https a]\n",                               2, qr/https "a" is already in line 1/ ],
+	[ "[https a]\nport = 0\n",                                2, qr/port "0"/ ],
+	[ "[https a]\nhost = x\n",                                2, qr/unknown key "host"/ ],
+	[ "[https a]\naddress =\n",                               2, qr/address is empty/ ],
+	[ "[https a]\nrecord_size = 511\n",                       2, qr/record_size "511" is not a number from 512/ ],
+	[ "[https a]\nidle_timeout = 0\n",                        2, qr/idle_timeout "0" is outside/ ],
+	[ "[https a]\nmax_sessions = 0\n",                        2, qr/max_sessions "0"/ ],
+	[ "[https a]\nport = 1\n[https b]\nport = 2\nport = 3\n",  5, qr/port is given twice/ ],
+	[ "[gateway]\nhttps_connections = 33\n[https a]\n",       2, qr/https_connections "33"/ ],
 	[ "[bind a]\nhost = x\nreconnect_min = 5s\nreconnect_max = 1s\n", 1, qr/reconnect_max is less/ ],
 );
 for (@wrong)
@@ -99,6 +109,8 @@ for (@wrong)
 like($errors, qr/database is not a connection string/, 'the connection string is checked');
 ($status, $out, $errors) = run_gateway([ '--check', '-c', file("[gateway]\n") ]);
 like($errors, qr/no \[bind NAME\]/, 'a gateway to nowhere');
+($status, $out, $errors) = run_gateway([ '--check', '-c', file("[https a]\n[https b]\nport = 8444\n") ]);
+is("$status $out", "0 " . ($out =~ /(.*conf)/)[0] . ": 0 binds, 2 https addresses, no errors\n", 'a gateway for sessions alone');
 ($status, $out, $errors) = run_gateway([ '--check', '-c', file("[gateway]\nbatch = x\npoll_interval = y\n[bind a]\nhost = x\nport = z\n") ]);
 is((() = $errors =~ /error /g), 3, 'all errors are told, not the first alone');
 ($status, $out, $errors) = run_gateway([ '--check', '-c', file("[bind a]\nhost = x\npassword = topsecretword\n") ]);
