@@ -336,6 +336,38 @@ RESET smsr.notice_retention;
 -- new ones behind them are no reason to remove old ones that nobody has acknowledged
 UPDATE smsr.notice SET created_at = now() WHERE position = 10;
 SELECT smsr.prune_notices();
+-- unless it is said how long they have time
+SET smsr.unread_notice_retention = '60 d';
+CREATE VIEW card.waits AS SELECT right(n.party_id, 1) AS party, n.position, n.kind, n.created_at < now() - interval '60 d' AS old, n.details - 'last_at' AS details
+	FROM smsr.notice n JOIN smsr.notice_cursor c USING (party_id) WHERE n.position IS NULL OR n.position > c.acked_position ORDER BY n.party_id, n.position NULLS LAST, n.id;
+CREATE VIEW card.lag AS SELECT right(party_id, 1) AS party, waiting, fetched, removed, removed_at IS NOT NULL AS at FROM smsr.notice_lag WHERE waiting + removed > 0 ORDER BY party_id;
+SELECT card.happen(2);
+UPDATE smsr.notice SET created_at = '2020-01-01Z' WHERE position = 8 OR position IS NULL;
+SELECT * FROM card.waits;
+-- not what is behind one that still has time
+SELECT smsr.prune_notices();
+UPDATE smsr.notice SET created_at = '2020-01-02Z' WHERE position < 10;
+SELECT smsr.prune_notices();
+SELECT * FROM card.waits;
+SELECT * FROM card.lag;
+UPDATE smsr.notice SET created_at = '2020-01-03Z' WHERE position = 10;
+SELECT smsr.prune_notices();
+SELECT * FROM card.waits;
+-- it is told once, however often
+SELECT card.happen(2);
+UPDATE smsr.notice SET created_at = '2020-01-04Z' WHERE kind <> 'NoticesRemoved';
+SELECT smsr.prune_notices();
+SELECT smsr.prune_notices();
+SELECT * FROM card.waits;
+SELECT * FROM card.lag;
+SELECT function, status, details - 'before' AS details FROM smsr.audit_trail WHERE function = 'prune_notices' ORDER BY position;
+-- the party goes on with what there is
+SET ROLE regress_card_operator;
+SELECT position, kind, details ->> 'removed' AS removed FROM smsr.fetch_notices();
+SELECT smsr.ack_notices(max(position)) > 0 AS acknowledged FROM smsr.fetch_notices();
+RESET ROLE;
+SELECT smsr.prune_notices();
+RESET smsr.unread_notice_retention;
 -- for whom nobody will ever come, once it is old
 DELETE FROM smsr.party WHERE oid = card.oid('3');
 SELECT smsr.maintain(0);

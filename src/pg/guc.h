@@ -46,10 +46,13 @@ extern int	smsr_retry_max;		/* seconds */
 extern int	smsr_tp_pid;
 extern int	smsr_tp_dcs;
 extern int	smsr_notice_retention;	/* seconds */
+extern int	smsr_unread_notice_retention;	/* seconds, or -1 */
 extern int	smsr_recent_operations; /* seconds */
 extern int	smsr_message_retention; /* seconds, or -1 */
 extern int	smsr_operation_retention;	/* seconds, or -1 */
 extern int	smsr_history_retention; /* seconds, or -1 */
+extern int	smsr_audit_retention;	/* seconds, or -1 */
+extern bool smsr_maintain_checkpoint;
 extern int	smsr_peer_message_retention;	/* seconds */
 extern int	smsr_retire_keys_after;	/* seconds */
 extern int	smsr_put_key_form;	/* PutKeyForm of core */

@@ -88,19 +88,30 @@ uint8		smsr_spi2 = 0;
 
 /*
  * smsr.notice_retention: for how long notices are kept for replay.
+ * smsr.unread_notice_retention: for how long those are that nobody has
+ * acknowledged; -1: until somebody does.
  */
 int			smsr_notice_retention = 30 * 24 * 60 * 60;
+int			smsr_unread_notice_retention = -1;
 
 /*
  * smsr.recent_operations: for how long an operation that has ended stays in
  * smsr.operation.  smsr.message_retention, smsr.operation_retention,
- * smsr.history_retention: for how long messages, operations that have ended
- * and versions of the EIS are kept at all; -1: for good.
+ * smsr.history_retention, smsr.audit_retention: for how long messages,
+ * operations that have ended, versions of the EIS and records of the audit trail
+ * are kept at all; -1: for good.
  */
 int			smsr_recent_operations = 30 * 24 * 60 * 60;
 int			smsr_message_retention = -1;
 int			smsr_operation_retention = -1;
 int			smsr_history_retention = -1;
+int			smsr_audit_retention = -1;
+
+/*
+ * smsr.maintain_checkpoint: whether smsr.maintain() takes a checkpoint of the
+ * audit trail.
+ */
+bool		smsr_maintain_checkpoint = false;
 
 /*
  * smsr.peer_message_retention: for how long messages between SM-SRs are kept
@@ -353,6 +364,11 @@ _PG_init(void)
 							"smsr.maintain() removes those that are older.",
 							&smsr_notice_retention, 30 * 24 * 60 * 60, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.unread_notice_retention",
+							"How long notices that nobody has acknowledged are kept.",
+							"smsr.maintain() removes those that are older, and says so; -1: none.",
+							&smsr_unread_notice_retention, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.peer_message_retention",
 							"How long messages between SM-SRs are kept that nobody waits for any more.",
 							"smsr.maintain() removes those that are older.",
@@ -378,6 +394,16 @@ _PG_init(void)
 							"smsr.maintain() drops months that are older; -1: none.",
 							&smsr_history_retention, -1, -1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.audit_retention",
+							"How long records of the audit trail are kept.",
+							"smsr.maintain() drops months that are older and that a sealed checkpoint covers; -1: none.",
+							&smsr_audit_retention, -1, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("smsr.maintain_checkpoint",
+							 "Whether smsr.maintain() takes a checkpoint of the audit trail.",
+							 "It waits for those who are recording.",
+							 &smsr_maintain_checkpoint, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.retire_keys_after",
 							"How long a card key set that was superseded still opens what comes in.",
 							"Then it is revoked.",

@@ -27,5 +27,7 @@ COMMENT ON DOMAIN smsr.pol2 IS 'POL2: ENABLE|DISABLE|DELETE / Not-Allowed|Auto-D
 CREATE DOMAIN smsr.notice_kind AS text CHECK (VALUE IN (
 	'HandleProfileDownloaded', 'HandleProfileEnabled', 'HandleProfileDisabled', 'HandleProfileDeleted',
 	'HandlePOL2Updated', 'HandlePLMASetting', 'HandleFallBackAttributeSet', 'HandleFallBackAttributeUnset',
-	'HandleEmergencyProfileAttributeSet', 'HandleEmergencyProfileAttributeUnset', 'HandleSMSRChange'));
-COMMENT ON DOMAIN smsr.notice_kind IS 'What a notice is about: the name of a Handle..Notification of ES3 and ES4, without its last word';
+	'HandleEmergencyProfileAttributeSet', 'HandleEmergencyProfileAttributeUnset', 'HandleSMSRChange',
+	-- none of SGP.02's
+	'NoticesRemoved'));
+COMMENT ON DOMAIN smsr.notice_kind IS 'What a notice is about: the name of a Handle..Notification of ES3 and ES4, without its last word; NoticesRemoved: that others were not kept any longer';

@@ -201,6 +201,8 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'move_cancel' THEN '\xff72'::bytea
 				-- how long things are kept
 				WHEN 'drop_history' THEN '\xff60'::bytea
+				WHEN 'drop_audit_trail' THEN '\xff61'::bytea
+				WHEN 'prune_notices' THEN '\xff62'::bytea
 				ELSE '\xffff'::bytea
 			END;
 COMMENT ON FUNCTION smsr.operation_type(text) IS 'OperationType of an audit trail record (SGP.02 Annex E); FFxx for functions that have none there';

@@ -27,9 +27,12 @@ CREATE TABLE smsr.notice_cursor (
 	fetched_at timestamptz,
 	acked_at timestamptz,
 	channel text UNIQUE,
+	removed bigint NOT NULL DEFAULT 0,
+	removed_at timestamptz,
 	CHECK (acked_position BETWEEN 0 AND last_position)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE smsr.notice_cursor IS 'How far each party has fetched and acknowledged its notices';
+COMMENT ON COLUMN smsr.notice_cursor.removed IS 'Notices that were removed without having been acknowledged (smsr.unread_notice_retention)';
 COMMENT ON COLUMN smsr.notice_cursor.channel IS 'Where NOTIFY is its doorbell; NULL: it has never asked for one. Whoever knows the name can listen, so nobody else is to know';
 
 -- One statement: a switch of profiles tells two or three times, and a batch of

@@ -80,8 +80,8 @@ COMMENT ON FUNCTION smsr.move_operations(int) IS 'Move up to so many operations 
 
 -- ---- how long histories are kept ----
 
--- The audit trail is not among them: a chain is verified from its first record, and
--- what is missing is reported for ever (doc/audit.md).
+-- The audit trail is not among them: what goes of that must be covered by a
+-- checkpoint, and something stays of it (37-audit-cut.sql).
 CREATE FUNCTION smsr.retentions(OUT history name, OUT setting text) RETURNS SETOF record
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -147,7 +147,8 @@ CREATE FUNCTION smsr.drop_history(history name, before timestamptz) RETURNS int
 		IF history NOT IN (SELECT r.history FROM smsr.retentions() r) THEN
 			RAISE EXCEPTION '"%" is no history whose months can be dropped', history
 				USING ERRCODE = 'invalid_parameter_value',
-					HINT = format('Those are %s.', (SELECT string_agg(r.history, ', ' ORDER BY r.history) FROM smsr.retentions() r));
+					HINT = CASE history WHEN 'audit_trail' THEN 'smsr.drop_audit_trail() drops those of the audit trail. ' ELSE '' END
+						|| format('Those are %s.', (SELECT string_agg(r.history, ', ' ORDER BY r.history) FROM smsr.retentions() r));
 		END IF;
 		IF before > date_trunc('month', now()) THEN
 			RAISE EXCEPTION 'before must not be later than the beginning of this month'
@@ -169,6 +170,8 @@ CREATE FUNCTION smsr.keep_retentions() RETURNS int
 		r record;
 		dropped int := 0;
 	BEGIN
+		-- first: nothing is recorded yet that somebody else would wait for
+		dropped := smsr.keep_audit_retention();
 		FOR r IN SELECT s.history, smsr.setting_seconds(s.setting) AS seconds FROM smsr.retentions() s LOOP
 			IF r.seconds >= 0 THEN
 				BEGIN
@@ -181,4 +184,4 @@ CREATE FUNCTION smsr.keep_retentions() RETURNS int
 		END LOOP;
 		RETURN dropped;
 	END $$;
-COMMENT ON FUNCTION smsr.keep_retentions() IS 'Drop what smsr.message_retention, smsr.operation_retention and smsr.history_retention say; returns how many partitions';
+COMMENT ON FUNCTION smsr.keep_retentions() IS 'Drop what smsr.audit_retention, smsr.message_retention, smsr.operation_retention and smsr.history_retention say; returns how many partitions';

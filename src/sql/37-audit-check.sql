@@ -182,12 +182,16 @@ CREATE FUNCTION smsr.audit_record_at(p_eid smsr.eid, p_party text, p_number int)
 		IF p_eid IS NULL THEN
 			RETURN QUERY SELECT * FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number = p_number
 				AND t.chain_party IS NOT DISTINCT FROM p_party;
+			RETURN QUERY SELECT r.* FROM smsr.audit_start s, jsonb_populate_record(NULL::smsr.audit_trail, to_jsonb(s)) r
+				WHERE s.eid IS NULL AND s.number = p_number AND s.chain_party IS NOT DISTINCT FROM p_party;
 		ELSE
 			RETURN QUERY SELECT * FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number = p_number
 				AND t.chain_party IS NOT DISTINCT FROM p_party;
+			RETURN QUERY SELECT r.* FROM smsr.audit_start s, jsonb_populate_record(NULL::smsr.audit_trail, to_jsonb(s)) r
+				WHERE s.eid = p_eid AND s.number = p_number AND s.chain_party IS NOT DISTINCT FROM p_party;
 		END IF;
 	END $$;
-COMMENT ON FUNCTION smsr.audit_record_at(smsr.eid, text, int) IS 'The record of a number; several only in a trail that was tampered with';
+COMMENT ON FUNCTION smsr.audit_record_at(smsr.eid, text, int) IS 'The record of a number, or of one that was dropped what is kept of it: its position and hash; several only in a trail that was tampered with';
 
 CREATE FUNCTION smsr.audit_number_before(p_eid smsr.eid, p_party text, p_number int) RETURNS int
 	LANGUAGE plpgsql STABLE
@@ -195,13 +199,17 @@ CREATE FUNCTION smsr.audit_number_before(p_eid smsr.eid, p_party text, p_number 
 	AS $$
 	BEGIN
 		IF p_eid IS NULL THEN
-			RETURN coalesce((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number < p_number
-				AND t.chain_party IS NOT DISTINCT FROM p_party), 0);
+			RETURN greatest((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid IS NULL AND t.number < p_number
+					AND t.chain_party IS NOT DISTINCT FROM p_party),
+				(SELECT max(s.number) FROM smsr.audit_start s WHERE s.eid IS NULL AND s.number < p_number
+					AND s.chain_party IS NOT DISTINCT FROM p_party), 0);
 		END IF;
-		RETURN coalesce((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number < p_number
-			AND t.chain_party IS NOT DISTINCT FROM p_party), 0);
+		RETURN greatest((SELECT max(t.number) FROM smsr.audit_trail t WHERE t.eid = p_eid AND t.number < p_number
+				AND t.chain_party IS NOT DISTINCT FROM p_party),
+			(SELECT max(s.number) FROM smsr.audit_start s WHERE s.eid = p_eid AND s.number < p_number
+				AND s.chain_party IS NOT DISTINCT FROM p_party), 0);
 	END $$;
-COMMENT ON FUNCTION smsr.audit_number_before(smsr.eid, text, int) IS 'The highest number below that one in a chain; 0 if there is none';
+COMMENT ON FUNCTION smsr.audit_number_before(smsr.eid, text, int) IS 'The highest number below that one in a chain, dropped ones among them; 0 if there is none';
 
 CREATE FUNCTION smsr.audit_verify_chains(since timestamptz, until timestamptz)
 	RETURNS TABLE (eid smsr.eid, chain_party text, number int, audit_position bigint, what text)
@@ -297,6 +305,9 @@ CREATE FUNCTION smsr.audit_verify_checkpoints(since timestamptz, until timestamp
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	#variable_conflict use_column
+	DECLARE
+		-- what up to there is kept smsr.audit_verify_cut() knows
+		cut CONSTANT bigint := coalesce((SELECT u.checkpoint FROM smsr.audit_cut u ORDER BY u.id DESC LIMIT 1), 0);
 	BEGIN
 		RETURN QUERY
 		WITH before AS (
@@ -312,10 +323,10 @@ CREATE FUNCTION smsr.audit_verify_checkpoints(since timestamptz, until timestamp
 			-- one scan for all of them
 			SELECT c.bucket, count(*) AS records,
 				smsr.audit_fold(t.position, t.hash ORDER BY t.position) AS digest
-			FROM (SELECT array_agg(c.first_position ORDER BY c.first_position) AS firsts, min(c.first_position) AS first,
+			FROM (SELECT array_agg(c.first_position ORDER BY c.first_position) AS firsts, min(c.first_position) FILTER (WHERE c.id > cut) AS first,
 					max(c.last_position) AS last FROM chosen c) e
 				JOIN smsr.audit_trail t ON t.position BETWEEN e.first AND e.last
-				JOIN chosen c ON c.bucket = width_bucket(t.position, e.firsts) AND t.position <= c.last_position
+				JOIN chosen c ON c.bucket = width_bucket(t.position, e.firsts) AND t.position <= c.last_position AND c.id > cut
 			GROUP BY c.bucket
 		), verdict (id, last_position, what) AS (
 			SELECT c.id, c.last_position, x.what
@@ -328,7 +339,7 @@ CREATE FUNCTION smsr.audit_verify_checkpoints(since timestamptz, until timestamp
 							THEN 'forged: it has no seal' END),
 					(CASE WHEN coalesce(c.before_id, 0) = c.id - 1 AND (c.previous IS DISTINCT FROM c.before_hash
 						OR c.first_position <> coalesce(c.before_position, 0) + 1) THEN 'it does not hang on the one before it' END),
-					(CASE WHEN coalesce(f.records, 0) <> c.records OR coalesce(f.digest, sha256('')) <> c.digest
+					(CASE WHEN c.id > cut AND (coalesce(f.records, 0) <> c.records OR coalesce(f.digest, sha256('')) <> c.digest)
 						THEN format('records at positions %s to %s are not what it covers: %s of %s are there',
 							c.first_position, c.last_position, coalesce(f.records, 0), c.records) END)) x (what)
 			UNION ALL
@@ -360,8 +371,9 @@ CREATE FUNCTION smsr.audit_verify(since timestamptz DEFAULT '-infinity', until t
 	BEGIN
 		RETURN QUERY SELECT * FROM smsr.audit_verify_chains(since, until);
 		RETURN QUERY SELECT * FROM smsr.audit_verify_checkpoints(since, until);
+		RETURN QUERY SELECT * FROM smsr.audit_verify_cut();
 	END $$;
-COMMENT ON FUNCTION smsr.audit_verify(timestamptz, timestamptz) IS 'What is wrong with the audit trail, of all times or of records recorded in that time: changed, missing, inserted, reordered records, heads and checkpoints; no row if it is sound';
+COMMENT ON FUNCTION smsr.audit_verify(timestamptz, timestamptz) IS 'What is wrong with the audit trail, of all times or of records recorded in that time: changed, missing, inserted, reordered records, heads and checkpoints; no row if it is sound. Where old months were dropped it begins at the checkpoint that covers them';
 
 CREATE FUNCTION smsr.verify_checkpoint(line text, OUT sound boolean, OUT what text)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -370,6 +382,7 @@ CREATE FUNCTION smsr.verify_checkpoint(line text, OUT sound boolean, OUT what te
 	DECLARE
 		given record;
 		here smsr.audit_checkpoint;
+		cut smsr.audit_cut;
 		found record;
 	BEGIN
 		sound := false;
@@ -393,6 +406,17 @@ CREATE FUNCTION smsr.verify_checkpoint(line text, OUT sound boolean, OUT what te
 			RETURN;
 		END IF;
 		SELECT * INTO here FROM smsr.audit_checkpoint c WHERE c.id = given.id;
+		-- records were dropped: what is left is that they were sound then
+		SELECT * INTO cut FROM smsr.audit_cut u ORDER BY u.id DESC LIMIT 1;
+		IF cut.checkpoint >= given.id THEN
+			what := CASE WHEN here.id IS NULL THEN format('checkpoint %s is missing', given.id)
+				WHEN here.hash <> given.hash THEN format('checkpoint %s is another one', given.id)
+				ELSE coalesce((SELECT v.what FROM smsr.audit_verify_cut() v LIMIT 1),
+					(SELECT v.what FROM smsr.audit_verify_checkpoints(here.taken_at, 'infinity') v LIMIT 1)) END;
+			sound := what IS NULL;
+			what := coalesce(what, format('records that it covers were dropped with cut %s, at %s', cut.id, smsr.utc(cut.made_at)));
+			RETURN;
+		END IF;
 		SELECT count(*) AS records, smsr.audit_fold(t.position, t.hash ORDER BY t.position) AS digest,
 				min(t.recorded_at) AS first, max(t.recorded_at) AS last INTO found
 			FROM smsr.audit_trail t WHERE t.position BETWEEN given.first_position AND given.last_position;

@@ -101,6 +101,10 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 	DECLARE
 		made int;
 	BEGIN
+		-- before anything is held that somebody who is recording may wait for
+		IF smsr.setting('maintain_checkpoint')::boolean THEN
+			PERFORM smsr.take_checkpoint();
+		END IF;
 		SELECT count(*) FILTER (WHERE smsr.make_partition(h.history, m::date)) INTO made
 			FROM unnest(ARRAY['message', 'audit_trail', 'profile_history', 'euicc_history', 'operation_history']) h (history),
 				generate_series(date_trunc('month', now()) + interval '1 month',
@@ -115,7 +119,7 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 		PERFORM smsr.expire_key_ceremonies();
 		RETURN made;
 	END $$;
-COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, move operations that have long ended to their history, drop the months that the settings say, and remove old notices and messages between SM-SRs; call it daily. Returns how many partitions were made';
+COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, move operations that have long ended to their history, drop the months that the settings say, take a checkpoint if smsr.maintain_checkpoint is on, and remove old notices and messages between SM-SRs; call it daily. Returns how many partitions were made';
 
 CREATE FUNCTION smsr.advance_counters(distance bigint DEFAULT 1048576) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER

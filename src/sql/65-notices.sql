@@ -130,7 +130,7 @@ COMMENT ON FUNCTION smsr.notice_channel() IS 'Where to LISTEN for new notices of
 CREATE VIEW smsr.notice_lag WITH (security_invoker = true) AS
 	SELECT y.oid AS party_id, y.name, EXISTS (SELECT FROM smsr.party_role r WHERE r.party_id = y.oid) AS connected,
 		new.n + seen.n AS waiting, seen.n AS fetched, least(new.oldest, seen.oldest) AS oldest,
-		c.fetched_at, c.acked_at
+		c.fetched_at, c.acked_at, coalesce(c.removed, 0) AS removed, c.removed_at
 	FROM smsr.party y
 		LEFT JOIN smsr.notice_cursor c ON c.party_id = y.oid
 		CROSS JOIN LATERAL (SELECT count(*) AS n, min(n.created_at) AS oldest FROM smsr.notice n
@@ -141,6 +141,64 @@ COMMENT ON VIEW smsr.notice_lag IS 'How far each party is behind with its notice
 COMMENT ON COLUMN smsr.notice_lag.connected IS 'Whether a role is bound to the party: without one nobody can fetch';
 COMMENT ON COLUMN smsr.notice_lag.waiting IS 'Notices that it has not acknowledged';
 COMMENT ON COLUMN smsr.notice_lag.fetched IS 'How many of these it has fetched';
+COMMENT ON COLUMN smsr.notice_lag.removed IS 'Notices that it has never acknowledged and that were not kept any longer';
+
+-- The beginning again, so that what is kept has no hole.  The party is told, by one
+-- notice however often; and a party that is fetching at the moment has time until the
+-- next call: nobody waits for it.
+CREATE FUNCTION smsr.prune_unacknowledged(p_cutoff timestamptz) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		party record;
+		gone record;
+		pruned bigint := 0;
+		parties jsonb := '{}';
+	BEGIN
+		-- a party that has never fetched has no cursor to lock
+		INSERT INTO smsr.notice_cursor (party_id)
+			SELECT y.oid FROM smsr.party y
+			WHERE EXISTS (SELECT FROM smsr.notice n WHERE n.party_id = y.oid AND n.created_at < p_cutoff)
+			ON CONFLICT (party_id) DO NOTHING;
+		FOR party IN
+			SELECT c.party_id, c.acked_position FROM smsr.notice_cursor c
+			WHERE EXISTS (SELECT FROM smsr.notice n WHERE n.party_id = c.party_id AND n.created_at < p_cutoff
+				AND (n.position IS NULL OR n.position > c.acked_position) AND n.kind <> 'NoticesRemoved')
+			ORDER BY c.party_id FOR NO KEY UPDATE SKIP LOCKED
+		LOOP
+			WITH waiting AS (
+				-- in the order in which they are fetched; all up to one that is not old
+				SELECT n.id, n.kind, n.created_at, n.position, n.details,
+					bool_and(n.created_at < p_cutoff OR n.kind = 'NoticesRemoved') OVER (ORDER BY n.position NULLS LAST, n.id) AS old
+				FROM smsr.notice n
+				WHERE n.party_id = party.party_id AND (n.position IS NULL OR n.position > party.acked_position)
+			), removed AS (
+				DELETE FROM smsr.notice n USING waiting w
+				WHERE n.party_id = party.party_id AND n.id = w.id AND w.old
+				RETURNING w.kind, w.created_at, w.position, w.details
+			)
+			SELECT count(*) FILTER (WHERE r.kind <> 'NoticesRemoved') AS n,
+					coalesce(sum((r.details ->> 'removed')::bigint) FILTER (WHERE r.kind = 'NoticesRemoved'), 0) AS told,
+					min(coalesce((r.details ->> 'first_at')::timestamptz, r.created_at)) AS first_at,
+					max(coalesce((r.details ->> 'last_at')::timestamptz, r.created_at)) AS last_at
+				INTO gone FROM removed r;
+			CONTINUE WHEN gone.n + gone.told = 0;
+			-- behind what is kept, as all new ones are
+			PERFORM smsr.tell_party(party.party_id, 'NoticesRemoved', jsonb_build_object('removed', gone.n + gone.told,
+				'first_at', smsr.utc(gone.first_at), 'last_at', smsr.utc(gone.last_at)));
+			UPDATE smsr.notice_cursor c SET removed = c.removed + gone.n, removed_at = clock_timestamp()
+				WHERE c.party_id = party.party_id AND gone.n > 0;
+			pruned := pruned + gone.n;
+			parties := parties || jsonb_build_object(party.party_id, gone.n);
+		END LOOP;
+		IF pruned > 0 THEN
+			PERFORM smsr.record_audit(NULL, 'prune_notices', p_requester => smsr.setting('smsr_id'), p_status => 'EXECUTED_SUCCESS',
+				p_details => jsonb_build_object('before', p_cutoff, 'parties', parties));
+		END IF;
+		RETURN pruned;
+	END $$;
+COMMENT ON FUNCTION smsr.prune_unacknowledged(timestamptz) IS 'Remove notices that nobody has acknowledged and that are older; each party is told how many, by a notice, and the audit trail has it. Returns how many';
 
 -- A replay must not find holes, so what goes is always the beginning.
 CREATE FUNCTION smsr.prune_notices() RETURNS bigint
@@ -166,7 +224,10 @@ CREATE FUNCTION smsr.prune_notices() RETURNS bigint
 		DELETE FROM smsr.notice n
 			WHERE n.created_at < cutoff AND NOT EXISTS (SELECT FROM smsr.party y WHERE y.oid = n.party_id);
 		GET DIAGNOSTICS ownerless = ROW_COUNT;
+		IF smsr.setting_seconds('unread_notice_retention') >= 0 THEN
+			pruned := pruned + smsr.prune_unacknowledged(now() - make_interval(secs => smsr.setting_seconds('unread_notice_retention')));
+		END IF;
 		RETURN pruned + ownerless;
 	END $$;
 COMMENT ON FUNCTION smsr.prune_notices()
-	IS 'Remove what was acknowledged and is older than smsr.notice_retention, and what is as old and for a party that is not registered any more; returns how many';
+	IS 'Remove what was acknowledged and is older than smsr.notice_retention, what is as old and for a party that is not registered any more, and what nobody has acknowledged for smsr.unread_notice_retention; returns how many';

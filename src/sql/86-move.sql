@@ -113,7 +113,10 @@ CREATE FUNCTION smsr.move_unpack(packages jsonb[]) RETURNS void
 		SELECT h.eid, h.number INTO fork
 			FROM unnest(packages) k JOIN smsr.audit_head h ON h.eid = (k ->> 'eid')::smsr.eid
 			WHERE NOT EXISTS (SELECT FROM jsonb_populate_recordset(NULL::smsr.audit_trail, k -> 'rows' -> 'audit_trail') a
-				WHERE a.number = h.number AND a.hash = h.hash) LIMIT 1;
+					WHERE a.number = h.number AND a.hash = h.hash)
+				-- there, it may have been dropped meanwhile
+				AND NOT EXISTS (SELECT FROM jsonb_populate_recordset(NULL::smsr.audit_start, k -> 'rows' -> 'audit_start') a
+					WHERE a.number > h.number OR a.number = h.number AND a.hash = h.hash) LIMIT 1;
 		IF FOUND THEN
 			RAISE EXCEPTION 'the audit trail of eUICC % has records here that it has not where it comes from', fork.eid
 				USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = format('Its last one here has number %s.', fork.number);
@@ -121,8 +124,9 @@ CREATE FUNCTION smsr.move_unpack(packages jsonb[]) RETURNS void
 		FOR m IN SELECT r.table_name, r.rule,
 				(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
 					WHERE a.attrelid = format('smsr.%I', r.table_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped
-						AND (r.table_name, a.attname) <> ('audit_trail', 'position')) AS columns,
+						AND (r.table_name, a.attname) NOT IN (('audit_trail', 'position'), ('audit_start', 'position'), ('audit_start', 'cut'))) AS columns,
 				CASE r.table_name WHEN 'audit_trail' THEN 'o.eid = n.eid AND o.number = n.number'
+					WHEN 'audit_start' THEN 'o.eid = n.eid AND o.number = n.number'
 					WHEN 'euicc_history' THEN 'o.eid = n.eid AND o.until = n.until AND o.gone = n.gone'
 					WHEN 'profile_history' THEN 'o.eid = n.eid AND o.isdp_aid = n.isdp_aid AND o.until = n.until'
 					WHEN 'operation_history' THEN 'o.eid = n.eid AND o.id = n.id'

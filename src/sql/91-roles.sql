@@ -124,7 +124,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
 			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
-				set_approval_rule,remove_approval_rule,set_gateway_limit,set_tenant_share,maintain,drop_history,take_checkpoint}'),
+				set_approval_rule,remove_approval_rule,set_gateway_limit,set_tenant_share,maintain,drop_history,drop_audit_trail,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys,establish_psk}'),
 			-- a campaign of rotations; whatever else it asks for, a key officer acts for nobody
 			('{smsr_key_officer}', '{request}'),
@@ -137,7 +137,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_administrator,smsr_auditor,smsr_key_officer}', '{keystore_status,sealed_under,psk_identity}'),
 			('{smsr_administrator,smsr_auditor}', '{why,timeline,describe,decode,caller,requester,setting,euicc_at,profiles_at,
 				window_open,window_opens,local_time,
-				audit_verify,verify_checkpoint,export_checkpoint,export_trail,utc}')
+				audit_verify,verify_checkpoint,export_checkpoint,export_trail,export_cut,utc}')
 		) AS g (roles, functions), unnest(g.roles) AS l (r), unnest(g.functions) AS f;
 	END $$;
 COMMENT ON FUNCTION smsr.shipped_functions() IS 'What smsr.install_roles() lets each role call, besides the gateway''s functions of smsr.grant_gateway()';

@@ -145,6 +145,7 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('unstick', 'administrator', NULL, 'smsr.unstick(1)'),
 	('maintain', 'administrator', NULL, 'smsr.maintain(1)'),
 	('drop_history', 'administrator', NULL, 'smsr.drop_history(''message'', ''2020-01-01'')'),
+	('drop_audit_trail', 'administrator', NULL, 'smsr.drop_audit_trail(''2020-01-01'')'),
 	('take_checkpoint', 'administrator', NULL, 'smsr.take_checkpoint()'),
 	('audit_verify', 'administrator auditor', NULL, 'smsr.audit_verify()'),
 	('fleet_query', 'administrator auditor', NULL, 'smsr.fleet_query(''SELECT 1 AS one'')'),

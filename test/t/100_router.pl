@@ -178,6 +178,32 @@ my $to = 3;
 my @moving = grep { $fleet->shard_of($_) != $to } @eids;
 my $one = shift @moving;
 my $from = $fleet->shard_of($one);
+# of its audit trail the old months have been dropped: where it goes on goes along
+is(($fleet->shards)[$from]->safe_psql('postgres', <<"SQL"), 't', 'old months of an audit trail are dropped on one shard');
+SELECT smsr.make_partition('audit_trail', '2020-01-01') \\g /dev/null
+DO \$\$
+DECLARE
+	r smsr.audit_trail;
+	before bytea;
+	t regclass;
+BEGIN
+	FOREACH t IN ARRAY '{smsr.audit_trail,smsr.audit_head}'::regclass[] LOOP
+		EXECUTE format('ALTER TABLE %s DISABLE TRIGGER append_only', t);
+	END LOOP;
+	UPDATE smsr.audit_trail SET recorded_at = '2020-01-02' WHERE eid = '$one';
+	FOR r IN SELECT * FROM smsr.audit_trail WHERE eid = '$one' ORDER BY number LOOP
+		before := smsr.audit_link(before, r.number, smsr.audit_digest(r));
+		UPDATE smsr.audit_trail SET hash = before WHERE eid = r.eid AND number = r.number;
+	END LOOP;
+	UPDATE smsr.audit_head SET hash = before WHERE eid = '$one';
+	FOREACH t IN ARRAY '{smsr.audit_trail,smsr.audit_head}'::regclass[] LOOP
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER append_only', t);
+	END LOOP;
+END \$\$;
+SELECT smsr.take_checkpoint() \\g /dev/null
+SELECT smsr.drop_audit_trail('2020-02-01Z') \\g /dev/null
+SELECT EXISTS (SELECT FROM smsr.audit_start WHERE eid = '$one') AND NOT EXISTS (SELECT FROM smsr.audit_trail WHERE eid = '$one');
+SQL
 is($router->safe_psql('postgres', "SELECT * FROM smsr_router.move('{$one}', $to)"), "$one|", 'an eUICC is moved');
 is($fleet->shard_of($one), $to, 'the router knows it');
 is($fleet->misplaced, '', 'it is there and nowhere else');
@@ -186,6 +212,8 @@ is($router->safe_psql('postgres', 'SELECT smsr_router.resume()'), 0, 'and then n
 is(keysets(), $keysets, 'key sets and counters went along');
 is(stories(), $stories, 'and the story');
 is($router->safe_psql('postgres', 'SELECT * FROM smsr.audit_verify()'), '', 'both audit trails are sound');
+is(($fleet->shards)[$to]->safe_psql('postgres', "SELECT count(*) FROM smsr.audit_start WHERE eid = '$one' AND cut IS NULL"), 1,
+	'where one goes on of which months were dropped is known on both');
 is(join(' ', map { ($fleet->shards)[$_]->safe_psql('postgres', "SELECT function FROM smsr.audit_trail WHERE eid = '$one' ORDER BY number DESC LIMIT 1") } $from, $to),
 	'move_out move_in', 'the chain ends on the old shard and goes on on the new one');
 is($router->safe_psql('postgres', "SELECT * FROM smsr_router.move('{$one}', $to)"), "$one|it is there already", 'moved again it stays');
