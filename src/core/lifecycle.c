@@ -63,6 +63,14 @@ static const Rule rules[] = {
 	{PROFILE_DISABLED, ASK_UPDATE_CONNECTIVITY, PROFILE_DISABLED, 0},
 	{PROFILE_ENABLED, ASK_UPDATE_CONNECTIVITY, PROFILE_ENABLED, 0},
 
+	/*
+	 * Download; and whatever else SM-DP and ISD-P have to say to each other, such as
+	 * connectivity parameters, which may come this way, too (SGP.02 clause 3.17 on)
+	 */
+	{PROFILE_CREATED, ASK_SEND_DATA, PROFILE_CREATED, 0},
+	{PROFILE_DISABLED, ASK_SEND_DATA, PROFILE_DISABLED, 0},
+	{PROFILE_ENABLED, ASK_SEND_DATA, PROFILE_ENABLED, 0},
+
 	{PROFILE_ABSENT, CARD_CREATED, PROFILE_CREATED, 0},
 	{PROFILE_CREATED, CARD_CREATED, PROFILE_CREATED, 0},
 
@@ -152,7 +160,7 @@ static const char *const event_names[LIFECYCLE_EVENTS] = {
 	"create_isdp", "profile_download_completed", "enable_profile",
 	"disable_profile", "delete_profile", "master_delete",
 	"set_fallback_attribute", "set_emergency_profile_attribute",
-	"unset_emergency_profile_attribute", "update_connectivity_parameters",
+	"unset_emergency_profile_attribute", "update_connectivity_parameters", "send_data",
 	"card_created", "card_enabled", "card_disabled", "card_deleted"
 };
 

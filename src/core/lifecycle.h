@@ -35,6 +35,7 @@ typedef enum LifecycleEvent
 	ASK_SET_EMERGENCY,
 	ASK_UNSET_EMERGENCY,
 	ASK_UPDATE_CONNECTIVITY,	/* changes nothing here, but the ISD-P must be there */
+	ASK_SEND_DATA,				/* likewise */
 	/* what the card says has happened; the EIS follows */
 	CARD_CREATED,
 	CARD_ENABLED,				/* this profile is the enabled one now */
@@ -42,7 +43,7 @@ typedef enum LifecycleEvent
 	CARD_DELETED
 } LifecycleEvent;
 
-#define LIFECYCLE_EVENTS	14
+#define LIFECYCLE_EVENTS	15
 
 /* POL2 rules as bits; Subject is always PROFILE */
 #define POL2_ENABLE_NOT_ALLOWED		0x01

@@ -41,6 +41,10 @@ extern char *smsr_sms_address;
 extern char *smsr_reason;		/* at most SMSR_REASON_MAX characters */
 extern int	smsr_default_validity;	/* seconds */
 extern int	smsr_max_segments;
+extern int	smsr_max_send_data; /* octets */
+extern int	smsr_more_to_do_timeout;	/* seconds */
+extern int	smsr_download_abandoned_after;	/* seconds */
+extern bool smsr_delete_abandoned;
 extern int	smsr_retry_initial; /* seconds */
 extern int	smsr_retry_max;		/* seconds */
 extern int	smsr_tp_pid;

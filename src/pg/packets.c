@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(smsr_sms_segment_count);
 PG_FUNCTION_INFO_V1(smsr_sms_segments);
 PG_FUNCTION_INFO_V1(smsr_sms_reassemble);
 PG_FUNCTION_INFO_V1(smsr_script);
+PG_FUNCTION_INFO_V1(smsr_script_relayed);
 PG_FUNCTION_INFO_V1(smsr_script_response);
 PG_FUNCTION_INFO_V1(smsr_script_compact);
 PG_FUNCTION_INFO_V1(smsr_script_compact_response);
@@ -476,6 +477,20 @@ smsr_script(PG_FUNCTION_ARGS)
 
 	if (!script_write(c_apdus, count, PG_GETARG_BOOL(1), &w, &error))
 		smsr_report_build(&error, "command script");
+	return finish_octets(script, &w);
+}
+
+/* What another party secured goes as it came, in a script of its own. */
+Datum
+smsr_script_relayed(PG_FUNCTION_ARGS)
+{
+	SmsrBytes	commands = get_octets(PG_GETARG_DATUM(0), "data");
+	SmsrWriter	w;
+	bytea	   *script = new_octets(commands.len + TLV_OVERHEAD, &w);
+	SmsrError	error;
+
+	if (!script_write_relayed(commands, &w, &error))
+		smsr_report(&error, "data");
 	return finish_octets(script, &w);
 }
 

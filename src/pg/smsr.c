@@ -63,6 +63,27 @@ int			smsr_default_validity = 24 * 60 * 60;
 int			smsr_max_segments = 5;
 
 /*
+ * smsr.max_send_data: octets that one call of send_data may have.  A card takes
+ * what one piece of a profile is for its SM-DP, some kilobytes; the bound is for
+ * what somebody else might send.
+ */
+int			smsr_max_send_data = 256 * 1024;
+
+/*
+ * smsr.more_to_do_timeout: for how long a card's session is kept open for the
+ * next piece of a download whose SM-DP said that there is more to do.
+ */
+int			smsr_more_to_do_timeout = 60;
+
+/*
+ * smsr.download_abandoned_after: how long nobody goes on with a download before
+ * it is shown to somebody.  smsr.delete_abandoned: whether its ISD-P
+ * is deleted then.
+ */
+int			smsr_download_abandoned_after = 24 * 60 * 60;
+bool		smsr_delete_abandoned = false;
+
+/*
  * smsr.retry_initial, smsr.retry_max: wait before the first re-transmission of
  * a packet that nobody answers, and the longest that the growing wait becomes.
  */
@@ -334,6 +355,26 @@ _PG_init(void)
 							NULL,
 							&smsr_max_segments, 5, 1, 30,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.max_send_data",
+							"Most octets that one call of send_data may have.",
+							NULL,
+							&smsr_max_send_data, 256 * 1024, 1, 1000 * 1000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.more_to_do_timeout",
+							"How long a session is kept open for the next piece of a download.",
+							"When the SM-DP has said that there is more to do.",
+							&smsr_more_to_do_timeout, 60, 0, 60 * 60,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.download_abandoned_after",
+							"How long nobody goes on with a download before it counts as abandoned.",
+							"smsr.incident shows it then.",
+							&smsr_download_abandoned_after, 24 * 60 * 60, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomBoolVariable("smsr.delete_abandoned",
+							 "Whether the ISD-P of an abandoned download is deleted.",
+							 "smsr.tick() asks for it, as this SM-SR.",
+							 &smsr_delete_abandoned, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.retry_initial",
 							"Wait before the first re-transmission of an unanswered packet.",
 							NULL,

@@ -143,6 +143,7 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'handover_euicc' THEN '\xff0c'::bytea
 				WHEN 'authenticate_smsr' THEN '\xff0d'::bytea
 				WHEN 'import_own_certificate' THEN '\xff0e'::bytea
+				WHEN 'send_data' THEN '\xff0f'::bytea
 				-- of the SM-SR alone, about parties and authority
 				WHEN 'get_eis' THEN '\xff10'::bytea
 				WHEN 'register_party' THEN '\xff11'::bytea

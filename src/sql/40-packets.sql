@@ -63,6 +63,13 @@ REVOKE EXECUTE ON FUNCTION smsr.script(bytea[], boolean) FROM PUBLIC;
 COMMENT ON FUNCTION smsr.script(bytea[], boolean) IS
 	'Command scripting template of C-APDUs in expanded format, of definite length for SMS or of indefinite length for HTTPS (TS 102 226 clause 5.2)';
 
+CREATE FUNCTION smsr.script_relayed(data bytea) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'smsr_script_relayed'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+REVOKE EXECUTE ON FUNCTION smsr.script_relayed(bytea) FROM PUBLIC;
+COMMENT ON FUNCTION smsr.script_relayed(bytea) IS
+	'Command scripting template, of definite length, around command TLVs that somebody else made and secured: each whole, and not looked at (ES3.SendData of SGP.02)';
+
 CREATE FUNCTION smsr.script_response(data bytea, OUT executed int, OUT r_apdus bytea[])
 	AS 'MODULE_PATHNAME', 'smsr_script_response'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;

@@ -212,6 +212,13 @@ CREATE FUNCTION smsr.follow_audit(p_eid smsr.eid, data bytea, p_operation bigint
 COMMENT ON FUNCTION smsr.follow_audit(smsr.eid, bytea, bigint)
 	IS 'Make the EIS say what an audit''s answer says: states, fall-back attribute, memory; ISD-Ps unknown to the EIS appear without an ICCID. Returns the ISD-P that is not the enabled one any more, or NULL';
 
+-- Of what is relayed the operation has length and hash: whole profiles are not for the
+-- record.  4096 octets are more than short messages carry.
+CREATE FUNCTION smsr.recorded_script(script bytea) RETURNS bytea
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN CASE WHEN length(script) OPERATOR(pg_catalog.<=) 4096 THEN script END;
+COMMENT ON FUNCTION smsr.recorded_script(bytea) IS 'What smsr.message keeps of a script: all of it, or nothing if it is long. Inlined';
+
 CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome text, p_detail text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
@@ -226,7 +233,7 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 			CASE WHEN g.attempts = 0 THEN 'not sent' ELSE p_outcome END, p_detail, g.sent_at,
 			-- whoever gets hold of the old keys would have the new ones from it
 			CASE WHEN g.step <> 'put_key' THEN g.packet END,
-			CASE WHEN g.packet IS NOT NULL THEN coalesce(g.trigger, g.script) ELSE g.script END
+			smsr.recorded_script(CASE WHEN g.packet IS NOT NULL THEN coalesce(g.trigger, g.script) ELSE g.script END)
 		FROM gone g;
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
@@ -238,7 +245,9 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_lane big
 	BEGIN
 		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
 		SELECT o.eid, o.id, o.step, e.isdr_aid, smsr.packet_target(o.step, o.isdp_aid),
-			CASE o.step WHEN 'put_key' THEN coalesce(smsr.put_key_script_of(o.eid, o.kvn), '')
+			CASE WHEN o.step = 'put_key' THEN coalesce(smsr.put_key_script_of(o.eid, o.kvn), '')
+				WHEN o.function = 'send_data' THEN smsr.script_relayed((SELECT d.data FROM smsr.send_data_piece d
+					WHERE d.eid = o.eid AND d.operation_id = o.id))
 				ELSE smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
 					e.isdp_loadfile_aid, e.isdp_module_aid, o.arguments, o.sequence) END,
 			p.msisdn, p.mno_id, p_lane,
@@ -328,6 +337,8 @@ CREATE FUNCTION smsr.finish(p_eid smsr.eid, p_id bigint, p_status text, p_subjec
 		IF op.function IN ('authenticate_smsr', 'create_additional_key_set', 'finalise_handover', 'update_smsr_addressing') THEN
 			PERFORM smsr.handover_card_ended(op);
 			PERFORM smsr.establishment_card_ended(op);
+		ELSIF op.function IN ('create_isdp', 'send_data') THEN
+			PERFORM smsr.download_step_ended(op);
 		END IF;
 	END $$;
 COMMENT ON FUNCTION smsr.finish(smsr.eid, bigint, text, text, text, text) IS 'Give an operation its one terminal status, and the audit trail its record';

@@ -51,7 +51,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
 		PERFORM smsr.handle_events(eids, ids, 'ask');
 		-- each a thing of its own: none is in the way of the others
-		FOREACH part IN ARRAY ARRAY['handover_tick', 'end_grace', 'campaign_tick']
+		FOREACH part IN ARRAY ARRAY['handover_tick', 'end_grace', 'campaign_tick', 'download_tick']
 		LOOP
 			CONTINUE WHEN faults AND smsr.put_off(part, NULL, NULL);
 			BEGIN
@@ -59,6 +59,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 					WHEN 'handover_tick' THEN done := done + smsr.handover_tick();
 					WHEN 'end_grace' THEN PERFORM smsr.end_grace();
 					WHEN 'campaign_tick' THEN PERFORM smsr.campaign_tick();
+					WHEN 'download_tick' THEN PERFORM smsr.download_tick();
 				END CASE;
 				IF faults THEN
 					DELETE FROM smsr.tick_fault f WHERE f.what = part AND f.eid IS NULL;

@@ -49,9 +49,15 @@ COMMENT ON FUNCTION smsr.disable_profile(smsr.eid, smsr.iccid, interval, text)
 
 CREATE FUNCTION smsr.delete_profile(eid smsr.eid, iccid smsr.iccid, validity interval DEFAULT NULL, call_id text DEFAULT NULL)
 	RETURNS bigint
-	LANGUAGE sql VOLATILE SECURITY DEFINER
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$ SELECT smsr.request_one('delete_profile', eid, iccid, validity, call_id, NULL) $$;
+	AS $$
+	DECLARE
+		op_id bigint := smsr.request_one('delete_profile', eid, iccid, validity, call_id, NULL);
+	BEGIN
+		PERFORM smsr.give_up_download(eid, op_id);
+		RETURN op_id;
+	END $$;
 COMMENT ON FUNCTION smsr.delete_profile(smsr.eid, smsr.iccid, interval, text)
 	IS 'ES3 and ES4 DeleteProfile; returns the operation''s id at once, its row tells how it ends';
 
@@ -59,7 +65,7 @@ CREATE FUNCTION smsr.delete_isdp(eid smsr.eid, iccid smsr.iccid, validity interv
 	RETURNS bigint
 	LANGUAGE sql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
-	AS $$ SELECT smsr.request_one('delete_profile', eid, iccid, validity, call_id, NULL) $$;
+	AS $$ SELECT smsr.delete_profile(eid, iccid, validity, call_id) $$;
 COMMENT ON FUNCTION smsr.delete_isdp(smsr.eid, smsr.iccid, interval, text)
 	IS 'ES3.DeleteISDP: what smsr.delete_profile() does, by the name that an SM-DP knows';
 
@@ -186,6 +192,9 @@ CREATE FUNCTION smsr.local_operation(p_function text, p_eid smsr.eid, p_iccid sm
 		ELSIF verdict.subject_code IS NULL AND p_event IS NOT NULL THEN
 			verdict := smsr.judge(p_event, target.state, target.fallback_attribute, target.pol2,
 				NULL, NULL, NULL, NULL, target.emergency_attribute, NULL);
+			IF verdict.subject_code IS NULL AND p_event = 'profile_download_completed' THEN
+				verdict := smsr.incomplete_download(target);
+			END IF;
 		END IF;
 		id := smsr.next_id();
 		proceed := verdict.subject_code IS NULL;

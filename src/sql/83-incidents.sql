@@ -56,8 +56,14 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 	FROM smsr.euicc_without_keys w
 	GROUP BY w.eum_id
 	UNION ALL
+	SELECT 'downloads that nobody goes on with', 'SM-DP ' || d.smdp_id, array_agg(d.eid), max(d.last_at),
+		'the SM-DP is to send the rest, to report the end, or to delete the ISD-P (smsr.delete_isdp); see smsr.downloads'
+	FROM smsr.downloads d
+	WHERE d.abandoned
+	GROUP BY d.smdp_id
+	UNION ALL
 	SELECT 'smsr.tick() can not do something', f.what, array_agg(f.eid) FILTER (WHERE f.eid IS NOT NULL), max(f.last_at),
 		'see smsr.tick_fault: it is tried again; nothing else waits for it'
 	FROM smsr.tick_fault f
 	GROUP BY f.what;
-COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come, what time should have brought about and could not';
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come, downloads that are abandoned, what time should have brought about and could not';

@@ -113,6 +113,8 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('update_subscription_address', 'profile', 'Disabled', 'smsr.update_subscription_address($1, $2, ''4917'')'),
 	('profile_download_completed', 'maker', 'Created', 'smsr.profile_download_completed($1, $2)'),
 	('update_connectivity_parameters', 'maker', 'Disabled', 'smsr.update_connectivity_parameters($1, $2, ''\x8500'')'),
+	-- the ISD-P is that of the profile: aid() and iccid() above
+	('send_data', 'maker by AID', 'Created', 'smsr.send_data($1, smsr.isdp_aid(CASE substr($2::text, 17, 1) WHEN ''2'' THEN 32 ELSE 16 END + substr($2::text, 16, 1)::int), ''\x8500'')'),
 	('update_policy_rules', 'rules', 'Disabled', 'smsr.update_policy_rules($1, $2, ''{}'')'),
 	('register_eis', 'maker''s', NULL, 'smsr.register_eis(format(''<EIS><EumId>%s</EumId></EIS>'', $4)::xml)'),
 	('register_eis', 'not the maker''s', NULL, 'smsr.register_eis(''<EIS><EumId>1.3.6.1.4.1.99999.200.98</EumId></EIS>'')'),
@@ -240,6 +242,9 @@ INSERT INTO rule VALUES
 	('maker', 'smdp', '-', '8.2.1 3.9', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
 	('maker', 'mno m2m m2m_little m2m_none eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
 	('maker', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
+	('maker by AID', 'smdp', '-', '8.3.1 3.9', '8.3.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
+	('maker by AID', 'mno m2m m2m_little m2m_none eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
+	('maker by AID', 'administrator', '-', '-', '-', '8.1.1 3.9', '-'),
 	('rules', 'smdp', '-', '8.2.1 3.9', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
 	('rules', 'mno', '-', '8.2.1 3.9', '8.1.1 3.9', '8.1.1 3.9', '8.1.1 3.9'),
 	('rules', 'm2m m2m_little m2m_none eum peer', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2', '1.1 1.2'),
@@ -347,7 +352,7 @@ BEGIN
 		-- an operation says what the audit trail says
 		SELECT count(*) INTO bad FROM smsr.operation p LEFT JOIN smsr.audit_trail t ON t.operation_id = p.id
 				-- what is refused to strangers stands in their own chains
-				AND coalesce(t.eid, (t.details ->> 'eid')::smsr.eid) = p.eid AND (t.eid IS NULL) = (p.subject_code <> '8.2.1' AND a.kind IS NOT NULL)
+				AND coalesce(t.eid, (t.details ->> 'eid')::smsr.eid) = p.eid AND (t.eid IS NULL) = (p.subject_code NOT IN ('8.2.1', '8.3.1') AND a.kind IS NOT NULL)
 			WHERE p.requester_id = a.party_id AND p.status = 'FAILED'
 				AND ((t.subject_code, t.reason_code, t.iccid::text) IS DISTINCT FROM (p.subject_code, p.reason_code, p.iccid::text)
 					-- and tells of no ISD-P that is not the caller's
