@@ -41,7 +41,7 @@ build/euicc-test/%-test: build/euicc-test/t/%-test.o build/euicc-test/t/subject.
 build/euicc-test/https-test: build/euicc-test/t/admin_server.o
 
 fleet-test-programs: build/smsr-fleet build/smsr-rehearsal build/euicc-test/smsr-fleet \
-	build/euicc-test/card-test build/euicc-test/fleet-test build/euicc-test/https-test
+	build/euicc-test/card-test build/euicc-test/fleet-test build/euicc-test/http-test build/euicc-test/https-test
 
 fleet-test: fleet-test-programs
 	test/euicc/run.sh

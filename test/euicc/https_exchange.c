@@ -221,10 +221,12 @@ take_script(Fleet *fleet, Card *card, const char *next)
 	execute(fleet, card, target, smsr_bytes(agent->reader.body.data, agent->reader.body.len));
 	if (breaks_off(fleet, card, BREAK_AFTER))
 		return;
-	if (next != NULL)
-		exchange_post(fleet, card);
-	else
+	if (next == NULL)
 		session_end(fleet, card, LINK_END_POLITE);	/* nobody wants the answer */
+	else if (agent->reader.closes)
+		session_lost(fleet, card, false);
+	else
+		exchange_post(fleet, card);
 }
 
 static void
@@ -252,6 +254,11 @@ take_answer(Fleet *fleet, Card *card)
 				break;
 			}
 			set_uri(agent, next);
+			if (agent->reader.closes)
+			{
+				session_lost(fleet, card, false);
+				break;
+			}
 			agent->state = AGENT_PAUSING;
 			session_wake(fleet, card, fleet->now + PAUSE_US);
 			break;

@@ -5,7 +5,7 @@
 #   test/euicc/run.sh smsc       one
 cd "$(dirname "$0")/../.." || exit 2
 make -s -f test/euicc/euicc.mk fleet-test-programs >&2 || exit 2
-[ $# -gt 0 ] || set -- card fleet https eis smsc rehearsal
+[ $# -gt 0 ] || set -- card fleet http https sessions eis smsc rehearsal
 for name do
 	shift
 	set -- "$@" "test/euicc/t/$name.t"

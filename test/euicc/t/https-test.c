@@ -49,6 +49,7 @@ static char last_suite[64];
 static char identity_seen[256];
 static bool chunked;
 static int	instead;			/* another status, always */
+static bool closes;				/* every answer is the last of its connection */
 
 static bool
 key_of(const char *identity, unsigned char key[16])
@@ -80,6 +81,19 @@ deliver(Text *out)
 	snprintf(next, sizeof next, URI "?script=%d", next_script);
 	admin_script(out, scripts[next_script].data, scripts[next_script].len,
 				 next_uri == NULL ? next : next_uri[0] != '\0' ? next_uri : NULL, targets[next_script], chunked);
+}
+
+static void
+add_header(Text *whole, const char *line)
+{
+	const size_t status = strcspn(whole->data, "\n") + 1;
+	Text		out = {0};
+
+	text_add(&out, whole->data, status);
+	text_put(&out, line);
+	text_add(&out, whole->data + status, whole->len - status);
+	text_free(whole);
+	*whole = out;
 }
 
 static bool
@@ -122,6 +136,8 @@ respond(const AdminRequest *request, Text *out)
 		next_script++;
 	}
 	deliver(out);
+	if (closes)
+		add_header(out, "Connection: close\r\n");
 	return true;
 }
 
@@ -170,7 +186,7 @@ begin_https(FleetConfig config)
 	begin_with(config);
 	https_begin(&fleet);
 	script_count = next_script = requests = resumes = lost_scripts = polls = instead = 0;
-	delivered = hold = chunked = false;
+	delivered = hold = chunked = closes = false;
 	next_uri = NULL;
 	memset(answered, 0, sizeof answered);
 	memset(answer_len, 0, sizeof answer_len);
@@ -353,6 +369,14 @@ test_answers(void)
 		is((uint64_t) requests, instead == 503 ? 4 : 1, instead == 503 ? "... after the retries" : "... at once");
 		is((uint64_t) resumes, instead == 503 ? 3 : 0, "... resumed");
 	}
+	begin_https(quick(2));
+	add_get_data();
+	add_get_data();
+	closes = true;
+	call();
+	ok(rest(3000) && answered[0] == 1 && answered[1] == 1, "Connection: close is no failure");
+	is((uint64_t) resumes, 2, "... each answer goes over another connection");
+	is(fleet.stats.https_broken + fleet.stats.https_given_up, 0, "... nothing is counted");
 	begin_https(quick(2));
 	add_script("\x22\x05\x80\xCA\xFF\x21\x00\x77\x00", 9, NULL);
 	call();
