@@ -89,6 +89,7 @@ $(EXTENSION)--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql)) smsr.con
 	mv $@.tmp $@
 
 -include gateway/gateway.mk
+-include test/gateway/interop.mk
 -include test/core/core.mk
 -include test/fuzz/fuzz.mk
 -include test/euicc/euicc.mk

@@ -183,7 +183,7 @@ suite_euicc() {
 suite_gateway() {
 	counting=tap
 	[[ -n ${pgbin:-} ]] || stage_server || return
-	smsr_build build/smsr-gateway || return
+	smsr_build build/smsr-gateway build/https-peers || return
 	apart PATH="$pgbin:$PATH" test/gateway/run.sh --verbose "$PWD"/test/gateway/t/*.t
 }
 
