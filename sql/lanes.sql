@@ -189,6 +189,15 @@ SELECT most, total BETWEEN 11 AND 30 AS total FROM card.claims('gateway', '1.1 s
 SELECT abs(sum(CASE destination WHEN '5' THEN messages ELSE - messages END)) <= 2 AS even FROM card.claim;
 -- another bind has none
 SELECT card.taken(100, 'other');
+-- ahead: those of now and those of a second later
+SELECT smsr.set_gateway_limit('gateway', 10, '10001 ms');
+SELECT smsr.set_gateway_limit('gateway', 10, NULL);
+SELECT smsr.set_gateway_limit('gateway', 10, '1500 ms');
+UPDATE smsr.gateway_pace SET pace = NULL;
+SELECT count(*) FROM smsr.claim_sms('gateway', 100);
+SELECT count(*) FROM smsr.claim_sms('gateway', 100);
+SELECT smsr.set_gateway_limit('gateway', 10);
+SELECT count(*) FROM smsr.claim_sms('gateway', 100);
 SELECT smsr.set_gateway_limit('gateway', NULL);
 SELECT card.taken(20);
 -- a tenant's is one over all binds, and stops no other

@@ -46,6 +46,16 @@ FROM smsr.pace(NULL, NULL, '2026-11-22 00:00Z', 1000) a,
 	smsr.pace(a.next, 1001, '2026-11-22 00:00:00.999999Z', 1000) b,
 	smsr.pace(b.next, 1001, '2026-11-21 23:59:59Z', 1000) c,
 	smsr.pace(c.next, 1001, '2026-11-22 00:00:01Z', 5000) d;
+-- for who spaces them himself: those of now and those of a second later
+SELECT a.granted, b.granted AS again, c.granted AS later, d.granted AS now
+FROM smsr.pace(NULL, 10, '2026-11-22 00:00Z', 1000, '1500 ms') a,
+	smsr.pace(a.next, 10, '2026-11-22 00:00:00.4Z', 1000, '1500 ms') b,
+	smsr.pace(b.next, 10, '2026-11-22 00:00:00.5Z', 1000, '1500 ms') c,
+	smsr.pace(c.next, 10, '2026-11-22 00:00:02Z', 1000) d;
+SELECT smsr.pace(NULL, 10, '2026-11-22 00:00Z', 5, '10001 ms');
+SELECT smsr.pace(NULL, 10, '2026-11-22 00:00Z', 5, '-1 us');
+SELECT smsr.pace(NULL, 10, '2026-11-22 00:00Z', 5, '1 day');
+SELECT smsr.pace(NULL, 10, '2026-11-22 00:00Z', 5, NULL);
 SELECT granted, length(next) FROM smsr.pace('', 0, '2026-11-22 00:00Z', 5);
 SELECT smsr.pace(NULL, -1, '2026-11-22 00:00Z', 5);
 SELECT smsr.pace(NULL, 1, '2026-11-22 00:00Z', -5);
@@ -81,7 +91,7 @@ SELECT count(*) AS in_all FROM shared;
 -- what was taken beyond its grant a lane pays for
 SELECT t.grants FROM smsr.share(NULL, '{1,2}', '{a,b}', '{2,2}', '{1,1}', '{99,99}', 10) s,
 	smsr.share(smsr.share_settle(s.next, '{1}', '{a}', '{2}', '{1}', '{4}'), '{1,2}', '{a,b}', '{2,2}', '{1,1}', '{99,99}', 10) t;
--- and what it gave back is no credit
+-- and what it gave back is no credit beyond the others that are not named
 SELECT t.grants FROM smsr.share(NULL, '{1,2}', '{a,b}', '{2,2}', '{1,1}', '{99,99}', 10) s,
 	smsr.share(smsr.share_settle(s.next, '{1}', '{a}', '{2}', '{1}', '{-5}'), '{1,2}', '{a,b}', '{2,2}', '{1,1}', '{99,99}', 10) t;
 SELECT smsr.share(NULL, NULL, '{a}', '{2}', '{1}', '{9}', 1);

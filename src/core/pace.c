@@ -38,9 +38,9 @@ grow_older(Pace *pace, uint64_t passed)
 {
 	size_t		kept = 0;
 
-	while (kept < pace->entries && passed < (uint64_t) PACE_SECOND &&
-		   pace->entry[kept].age + passed < (uint64_t) PACE_SECOND)
-		pace->entry[kept++].age += (uint32_t) passed;
+	while (kept < pace->entries && passed < (uint64_t) (PACE_SECOND + PACE_MAX_AHEAD) &&
+		   pace->entry[kept].age + (int64_t) passed < PACE_SECOND)
+		pace->entry[kept++].age += (int32_t) passed;
 	pace->entries = kept;
 }
 
@@ -78,36 +78,66 @@ merge(Pace *pace)
 	pace->entries--;
 }
 
-uint32_t
-pace_take(Pace *pace, uint32_t limit, int64_t now, uint32_t wanted)
+/* They count from so much later than the last call on, which is no earlier than any other. */
+static void
+add(Pace *pace, int32_t later, uint32_t count)
 {
-	uint32_t	used = 0;
-	uint32_t	granted = wanted;
-
-	grow_older(pace, advance(pace, now));
-	if (limit != PACE_UNLIMITED)
+	if (pace->entries > 0 && pace->entry[0].age == -later)
 	{
-		for (size_t i = 0; i < pace->entries; i++)
-			used = sum(used, pace->entry[i].count);
-		if (granted > (limit > used ? limit - used : 0))
-			granted = limit > used ? limit - used : 0;
-	}
-	if (granted == 0)
-		return 0;
-	if (pace->entries > 0 && pace->entry[0].age == 0)
-	{
-		pace->entry[0].count = sum(pace->entry[0].count, granted);
-		return granted;
+		pace->entry[0].count = sum(pace->entry[0].count, count);
+		return;
 	}
 	if (pace->entries == PACE_ENTRIES)
 		merge(pace);
 	memmove(&pace->entry[1], &pace->entry[0], pace->entries * sizeof(PaceEntry));
-	pace->entry[0] = (PaceEntry) {0, granted};
+	pace->entry[0] = (PaceEntry) {-later, count};
 	pace->entries++;
+}
+
+/*
+ * What counts in the second that ends so much later, and the oldest of it, whose
+ * place is the next to be free.
+ */
+static uint32_t
+used_at(const Pace *pace, int32_t later, int32_t *oldest)
+{
+	uint32_t	used = 0;
+
+	for (size_t i = 0; i < pace->entries && pace->entry[i].age + later < PACE_SECOND; i++)
+	{
+		used = sum(used, pace->entry[i].count);
+		*oldest = pace->entry[i].age;
+	}
+	return used;
+}
+
+uint32_t
+pace_take(Pace *pace, uint32_t limit, int64_t now, int64_t ahead, uint32_t wanted)
+{
+	uint32_t	granted = 0;
+	int64_t		later;
+
+	grow_older(pace, advance(pace, now));
+	/* what was granted ahead comes first */
+	later = pace->entries > 0 && pace->entry[0].age < 0 ? -pace->entry[0].age : 0;
+	while (granted < wanted && limit > 0 && (later <= ahead || limit == PACE_UNLIMITED))
+	{
+		int32_t		oldest = 0;
+		uint32_t	used = used_at(pace, (int32_t) later, &oldest);
+		uint32_t	room = limit == PACE_UNLIMITED ? UINT32_MAX : limit > used ? limit - used : 0;
+
+		if (room > wanted - granted)
+			room = wanted - granted;
+		if (room > 0)
+			add(pace, (int32_t) later, room);
+		granted += room;
+		if (granted < wanted)
+			later = PACE_SECOND - (room > 0 && used == 0 ? -later : oldest);
+	}
 	return granted;
 }
 
-/* ---- state: last, then age and count of each entry ---- */
+/* ---- state: last, then age (two's complement) and count of each entry ---- */
 
 bool
 pace_read(SmsrBytes state, Pace *pace, SmsrError *error)
@@ -124,11 +154,11 @@ pace_read(SmsrBytes state, Pace *pace, SmsrError *error)
 	pace->last = (int64_t) get_u64(in.data);
 	for (size_t at = 8; at < in.len; at += 8)
 	{
-		PaceEntry	entry = {get_u32(in.data + at), get_u32(in.data + at + 4)};
+		PaceEntry	entry = {(int32_t) get_u32(in.data + at), get_u32(in.data + at + 4)};
 
-		if (entry.age >= PACE_SECOND ||
+		if (entry.age >= PACE_SECOND || entry.age < -PACE_MAX_AHEAD ||
 			(pace->entries > 0 && entry.age <= pace->entry[pace->entries - 1].age))
-			return smsr_fail(error, SMSR_BAD_VALUE, "age", at + 2, "more than that before it, and less than a second");
+			return smsr_fail(error, SMSR_BAD_VALUE, "age", at + 2, "more than that before it, less than a second, and at most 10 s ahead");
 		if (entry.count == 0)
 			return smsr_fail(error, SMSR_BAD_VALUE, "count", at + 6, "a message or more");
 		pace->entry[pace->entries++] = entry;
@@ -144,7 +174,7 @@ pace_write(const Pace *pace, SmsrWriter *w)
 	put_u64(w, (uint64_t) pace->last);
 	for (size_t i = 0; i < pace->entries; i++)
 	{
-		put_u32(w, pace->entry[i].age);
+		put_u32(w, (uint32_t) pace->entry[i].age);
 		put_u32(w, pace->entry[i].count);
 	}
 	blob_end(w, begin);

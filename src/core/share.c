@@ -531,12 +531,102 @@ share(SmsrBytes state, ShareLane *lanes, size_t count, uint32_t capacity, void *
 	return true;
 }
 
-static uint64_t
-moved(uint64_t ahead, int64_t by)
+/*
+ * A level's settlement: tags move by what was taken beyond the grants.  Who got
+ * less, because others' packets were longer than their grants or did not fit,
+ * still waits, and comes before the virtual time; that is then the least of their
+ * tags, so all others move up.  But who gets less at each claim, and be it that
+ * nothing of his can be sent, does not save that up: behind those who got all they
+ * were granted he stays by what one settlement may do, twice the messages that
+ * were taken beyond grants and the longest packet.
+ */
+typedef struct Level
 {
-	if (by < 0)
-		return less(ahead, (uint64_t) -by);
-	return ahead + (uint64_t) by < MAX_AHEAD ? ahead + (uint64_t) by : MAX_AHEAD;
+	int64_t		beyond;			/* messages taken beyond grants */
+	int64_t		reference;		/* least tag of who got all he was granted */
+	int64_t		least;			/* tag that becomes the virtual time */
+} Level;
+
+static int64_t
+settled_tag(uint64_t ahead, int64_t extra, int64_t unit)
+{
+	return (int64_t) ahead + extra * unit;
+}
+
+static void
+look_at(Level *level, uint64_t ahead, int64_t extra, int64_t unit)
+{
+	int64_t		tag = settled_tag(ahead, extra, unit);
+
+	if (extra < 0)
+		return;
+	level->beyond += extra;
+	if (tag < level->reference)
+		level->reference = tag;
+}
+
+/* below 0: before the virtual time */
+static int64_t
+bounded_tag(const Level *level, uint64_t ahead, int64_t extra, int64_t unit)
+{
+	int64_t		tag = settled_tag(ahead, extra, unit);
+	int64_t		most = 2 * (level->beyond + SHARE_LONGEST) * unit;
+	int64_t		bound = level->reference == INT64_MAX ? -most : level->reference - most;
+
+	if (extra < 0 && tag < bound)
+		tag = bound < (int64_t) ahead ? bound : (int64_t) ahead;
+	return tag;
+}
+
+static uint64_t
+moved_up(const Level *level, int64_t tag)
+{
+	tag -= level->least;
+	return tag < (int64_t) MAX_AHEAD ? (uint64_t) tag : MAX_AHEAD;
+}
+
+static void
+settle_lanes(Share *s, Flow *f)
+{
+	Level		level = {0, INT64_MAX, 0};
+
+	for (size_t j = f->first; j < f->end; j++)
+		if (s->entry[j].kind == ENTRY_ASKED)
+			look_at(&level, s->entry[j].ahead, s->lanes[s->entry[j].index].extra, MESSAGE);
+	for (int moving = 0; moving < 2; moving++)
+		for (size_t j = f->first; j < f->end; j++)
+		{
+			Entry	   *e = &s->entry[j];
+			int64_t		tag = e->kind != ENTRY_ASKED ? (int64_t) e->ahead :
+				bounded_tag(&level, e->ahead, s->lanes[e->index].extra, MESSAGE);
+
+			if (moving)
+				e->ahead = e->kind == ENTRY_FLOW ? 0 : moved_up(&level, tag);
+			else if (tag < level.least)
+				level.least = tag;
+		}
+}
+
+static void
+settle_flows(Share *s)
+{
+	Level		level = {0, INT64_MAX, 0};
+
+	for (size_t i = 0; i < s->flows; i++)
+		if (s->flow[i].weight > 0)
+			look_at(&level, s->flow[i].ahead, s->flow[i].extra, MESSAGE / s->flow[i].weight);
+	for (int moving = 0; moving < 2; moving++)
+		for (size_t i = 0; i < s->flows; i++)
+		{
+			Flow	   *f = &s->flow[i];
+			int64_t		tag = f->weight == 0 ? (int64_t) f->ahead :
+				bounded_tag(&level, f->ahead, f->extra, (int64_t) (MESSAGE / f->weight));
+
+			if (moving)
+				f->ahead = moved_up(&level, tag);
+			else if (tag < level.least)
+				level.least = tag;
+		}
 }
 
 bool
@@ -553,22 +643,21 @@ share_settle(SmsrBytes state, const ShareLane *lanes, size_t count, void *room, 
 
 		for (size_t j = f->first; j < f->end; j++)
 		{
-			Entry	   *e = &s.entry[j];
+			const Entry *e = &s.entry[j];
 
 			if (e->kind != ENTRY_ASKED)
 				continue;
 			if (lanes[e->index].extra > SHARE_MAX_CAPACITY || lanes[e->index].extra < -SHARE_MAX_CAPACITY)
 				return smsr_fail(error, SMSR_BAD_VALUE, "extra", e->index, "-1000000 to 1000000");
-			e->ahead = moved(e->ahead, lanes[e->index].extra * (int64_t) MESSAGE);
 			f->extra += lanes[e->index].extra;
 		}
 		if (f->extra > SHARE_MAX_CAPACITY)
 			f->extra = SHARE_MAX_CAPACITY;
 		if (f->extra < -SHARE_MAX_CAPACITY)
 			f->extra = -SHARE_MAX_CAPACITY;
-		if (f->weight > 0)
-			f->ahead = moved(f->ahead, f->extra * (int64_t) (MESSAGE / f->weight));
+		settle_lanes(&s, f);
 	}
+	settle_flows(&s);
 	write_state(&s, next);
 	return true;
 }

@@ -27,7 +27,17 @@
  * Messages are counted one by one: short messages, if the caller counts those.
  * What he took otherwise than he was granted he settles, so that the account is
  * of what left; then the bound has the largest amount settled at a time in the
- * place of 1.  A settlement downwards gives no credit either.
+ * place of 1.  Who got less than he was granted, because longer packets of others
+ * went first, comes before them the next time.  Where whole packets of at most L
+ * messages are taken until a grant is reached, and none overtakes one that has no
+ * room, a flow is at most L / w_f beyond the virtual time, and at most what F flows
+ * took too much and what was left, F (L - 1), behind it: after any number of calls,
+ *
+ *		n_f / w_f - n_m / w_m  <=  L / w_f + (F (L - 1) + 1) / w_m
+ *
+ * Who takes less than that explains, and be it nothing at all each time, saves up
+ * no more than twice what others took beyond their grants in one call, and twice
+ * SHARE_LONGEST.
  *
  * Tags are integers: in a flow of weight w 2^-32 w of a message's worth is lost
  * to rounding, at most 1.5e-5.
@@ -41,6 +51,7 @@
 #define SHARE_PRIORITIES		4
 #define SHARE_MAX_WEIGHT		1000	/* of a tenant */
 #define SHARE_MAX_CAPACITY		1000000
+#define SHARE_LONGEST			30	/* messages of a packet */
 #define SHARE_MAX_LANES			1000000
 /*
  * Most finish tags that a state keeps: that many flows and lanes may be ahead of

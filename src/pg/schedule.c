@@ -331,6 +331,7 @@ smsr_pace(PG_FUNCTION_ARGS)
 	int32		limit;
 	int32		wanted;
 	TimestampTz now;
+	const Interval *ahead;
 	Datum		values[2];
 	bool		nulls[2] = {0};
 
@@ -340,6 +341,12 @@ smsr_pace(PG_FUNCTION_ARGS)
 	limit = PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1);
 	now = PG_GETARG_TIMESTAMPTZ(2);
 	wanted = PG_GETARG_INT32(3);
+	not_null(fcinfo, 4, "ahead");
+	ahead = PG_GETARG_INTERVAL_P(4);
+	if (ahead->month != 0 || ahead->day != 0 || ahead->time < 0 || ahead->time > PACE_MAX_AHEAD)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ahead must be between 0 and 10 seconds")));
 	if (limit < 0 && !PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -355,7 +362,7 @@ smsr_pace(PG_FUNCTION_ARGS)
 	if (!pace_read(state_arg(fcinfo, 0), &pace, &error))
 		bad_state(&error, "a pace");
 	values[0] = Int32GetDatum((int32) pace_take(&pace, limit < 0 ? PACE_UNLIMITED : (uint32) limit,
-												now, (uint32) wanted));
+												now, ahead->time, (uint32) wanted));
 	next = bytea_writer(PACE_STATE_MAX);
 	pace_write(&pace, &next);
 	values[1] = written_bytea(&next);

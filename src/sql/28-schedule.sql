@@ -32,11 +32,12 @@ COMMENT ON FUNCTION smsr.valid_windows(text) IS 'Whether windows can be read; fo
 
 -- ---- pace: at most so many short messages in any second ----
 
-CREATE FUNCTION smsr.pace(state bytea, per_second int, now timestamptz, wanted int, OUT granted int, OUT next bytea)
+CREATE FUNCTION smsr.pace(state bytea, per_second int, now timestamptz, wanted int, ahead interval DEFAULT '0',
+		OUT granted int, OUT next bytea)
 	AS 'MODULE_PATHNAME', 'smsr_pace'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION smsr.pace(bytea, int, timestamptz, int)
-	IS 'How many of the messages that are wanted may leave now, so that no half-open second holds more than per_second (NULL: no limit), and the state for the next call; state NULL: nothing was granted yet. now is clock_timestamp() behind the lock on the state';
+COMMENT ON FUNCTION smsr.pace(bytea, int, timestamptz, int, interval)
+	IS 'How many of the messages that are wanted may leave now, or up to ahead later by who spaces them himself, so that no half-open second holds more than per_second (NULL: no limit), and the state for the next call; state NULL: nothing was granted yet. now is clock_timestamp() behind the lock on the state';
 
 -- ---- share: whose messages leave, where more wait than may ----
 
@@ -56,7 +57,7 @@ CREATE FUNCTION smsr.share_settle(state bytea, lane_ids bigint[], tenants text[]
 	AS 'MODULE_PATHNAME', 'smsr_share_settle'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.share_settle(bytea, bigint[], text[], int[], int[], int[])
-	IS 'The state after so many messages of each lane more (below 0: fewer) than smsr.share() granted; what is given back is no credit beyond the others';
+	IS 'The state after so many messages of each lane more (below 0: fewer) than smsr.share() granted; what is given back is made up for, within bounds';
 
 -- ---- waves and brakes ----
 

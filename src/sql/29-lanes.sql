@@ -66,11 +66,13 @@ COMMENT ON TABLE smsr.campaign_end IS 'Ends of operations of campaigns that thei
 CREATE TABLE smsr.gateway_limit (
 	gateway text PRIMARY KEY CHECK (gateway <> ''),
 	per_second int NOT NULL CHECK (per_second > 0),
+	ahead interval NOT NULL DEFAULT '0' CHECK (ahead BETWEEN interval '0' AND interval '10 s'),
 	set_at timestamptz NOT NULL DEFAULT now(),
 	set_by name
 );
 COMMENT ON TABLE smsr.gateway_limit IS 'Binds that may take only so many short messages in a second; of others there is no limit';
 COMMENT ON COLUMN smsr.gateway_limit.per_second IS 'Most short messages in any second, whoever claims under this name';
+COMMENT ON COLUMN smsr.gateway_limit.ahead IS 'For how long it is given messages beforehand; the one gateway that claims under this name spaces them itself';
 
 CREATE TABLE smsr.tenant_share (
 	tenant text PRIMARY KEY,

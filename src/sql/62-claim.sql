@@ -25,6 +25,7 @@ CREATE TYPE smsr.claim_plan AS (
 	at timestamptz,
 	capacity int,
 	per_second int,
+	ahead interval,
 	mno_ids text[],
 	lane_ids bigint[],
 	packets int[],
@@ -45,6 +46,7 @@ CREATE TYPE smsr.claim_plan AS (
 COMMENT ON TYPE smsr.claim_plan IS 'What smsr.plan_claim() decides';
 COMMENT ON COLUMN smsr.claim_plan.capacity IS 'Short messages that may be taken; 0: none';
 COMMENT ON COLUMN smsr.claim_plan.per_second IS 'The bind''s limit; NULL: none';
+COMMENT ON COLUMN smsr.claim_plan.ahead IS 'For how long the bind is given messages beforehand';
 COMMENT ON COLUMN smsr.claim_plan.packets IS 'How many of this operator in this lane; so ranks, longest and limited are of each of these';
 COMMENT ON COLUMN smsr.claim_plan.ranks IS 'Who goes first: the priority; before all, below 0, who is granted a part of a packet only';
 COMMENT ON COLUMN smsr.claim_plan.longest IS 'Most short messages that a packet may take there';
@@ -92,11 +94,11 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 				END;
 			END IF;
 			-- as it is behind the lock
-			SELECT l.per_second INTO plan.per_second FROM smsr.gateway_limit l WHERE l.gateway = p_gateway;
+			SELECT l.per_second, l.ahead INTO plan.per_second, plan.ahead FROM smsr.gateway_limit l WHERE l.gateway = p_gateway;
 		END IF;
 		plan.at := clock_timestamp();
 		IF plan.per_second IS NOT NULL THEN
-			plan.capacity := CASE WHEN kept THEN (smsr.pace(bind.pace, plan.per_second, plan.at, p_most)).granted ELSE 0 END;
+			plan.capacity := CASE WHEN kept THEN (smsr.pace(bind.pace, plan.per_second, plan.at, p_most, plan.ahead)).granted ELSE 0 END;
 			IF plan.capacity = 0 THEN
 				RETURN plan;
 			END IF;
@@ -379,7 +381,8 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		), bind_settled AS (
 			UPDATE smsr.gateway_pace g SET
 				pace = CASE WHEN plan.per_second IS NULL THEN g.pace
-					ELSE (SELECT p.next FROM smsr.pace(g.pace, plan.per_second, plan.at, coalesce((SELECT sum(u.messages)::int FROM used u), 0)) p) END,
+					ELSE (SELECT p.next FROM smsr.pace(g.pace, plan.per_second, plan.at, coalesce((SELECT sum(u.messages)::int FROM used u), 0),
+						plan.ahead) p) END,
 				share = CASE WHEN plan.share IS NULL THEN g.share
 					ELSE smsr.share_settle(plan.share, plan.accounts, plan.tenants, plan.priorities, plan.weights,
 						-- accounts are in this order

@@ -16,7 +16,7 @@ CREATE FUNCTION smsr.check_limit(p_per_second int) RETURNS void
 	END $$;
 COMMENT ON FUNCTION smsr.check_limit(int) IS 'Error if a limit is one under which some packets could never leave';
 
-CREATE FUNCTION smsr.set_gateway_limit(gateway text, per_second int) RETURNS boolean
+CREATE FUNCTION smsr.set_gateway_limit(gateway text, per_second int, ahead interval DEFAULT '0') RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
@@ -25,6 +25,10 @@ CREATE FUNCTION smsr.set_gateway_limit(gateway text, per_second int) RETURNS boo
 			RAISE EXCEPTION 'gateway must be named' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		PERFORM smsr.check_limit(per_second);
+		IF ahead IS NULL OR ahead NOT BETWEEN interval '0' AND interval '10 s' THEN
+			RAISE EXCEPTION 'ahead must be between 0 and 10 seconds' USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('It is %s.', coalesce(ahead::text, 'null'));
+		END IF;
 		IF NOT smsr.own_only('set_gateway_limit') THEN
 			RETURN false;
 		END IF;
@@ -34,16 +38,18 @@ CREATE FUNCTION smsr.set_gateway_limit(gateway text, per_second int) RETURNS boo
 		IF per_second IS NULL THEN
 			DELETE FROM smsr.gateway_limit l WHERE l.gateway = set_gateway_limit.gateway;
 		ELSE
-			INSERT INTO smsr.gateway_limit AS l (gateway, per_second, set_by)
-				VALUES (set_gateway_limit.gateway, set_gateway_limit.per_second, smsr.caller())
+			INSERT INTO smsr.gateway_limit AS l (gateway, per_second, ahead, set_by)
+				VALUES (set_gateway_limit.gateway, set_gateway_limit.per_second,
+					make_interval(secs => extract(epoch FROM set_gateway_limit.ahead)::double precision), smsr.caller())
 				ON CONFLICT ON CONSTRAINT gateway_limit_pkey
-					DO UPDATE SET per_second = excluded.per_second, set_at = now(), set_by = excluded.set_by;
+					DO UPDATE SET per_second = excluded.per_second, ahead = excluded.ahead, set_at = now(), set_by = excluded.set_by;
 		END IF;
 		PERFORM smsr.record_audit(NULL, 'set_gateway_limit', p_requester => smsr.requester(), p_status => 'EXECUTED_SUCCESS',
-			p_details => jsonb_build_object('gateway', gateway, 'per_second', per_second));
+			p_details => jsonb_build_object('gateway', gateway, 'per_second', per_second)
+				|| CASE WHEN ahead > interval '0' THEN jsonb_build_object('ahead', extract(epoch FROM ahead)) ELSE '{}' END);
 		RETURN true;
 	END $$;
-COMMENT ON FUNCTION smsr.set_gateway_limit(text, int) IS 'From the next claim on a bind is given at most so many short messages in any second, whoever claims under its name; NULL: as many as it asks for. False: refused';
+COMMENT ON FUNCTION smsr.set_gateway_limit(text, int, interval) IS 'From the next claim on a bind is given at most so many short messages in any second, whoever claims under its name; NULL: as many as it asks for. With ahead those of so much time to come, too: for a single gateway that spaces them itself. False: refused';
 
 CREATE FUNCTION smsr.set_tenant_share(tenant text, weight int DEFAULT 1, per_second int DEFAULT NULL) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER

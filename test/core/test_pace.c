@@ -113,7 +113,7 @@ walk_on(Walk *walk, const Pace *before, int depth, int64_t at)
 			Pace		pace = *before;
 			int64_t		now = at + steps[s];
 			uint32_t	places = free_places(walk, depth, now);
-			uint32_t	granted = pace_take(&pace, walk->limit, now, wants[n]);
+			uint32_t	granted = pace_take(&pace, walk->limit, now, 0, wants[n]);
 
 			walk->over += granted > places || granted > wants[n];
 			walk->under += granted < places && granted < wants[n];
@@ -189,7 +189,7 @@ TEST_SUITE(pace_load)
 		for (int64_t now = begin; now < end; now += dice() % (uint64_t) load->gap)
 		{
 			uint32_t	want = 1 + dice() % load->most_wanted;
-			uint32_t	n = pace_take(&pace, load->limit, now, want);
+			uint32_t	n = pace_take(&pace, load->limit, now, 0, want);
 
 			store(&pace, &longest);
 			note(log, now, n);
@@ -221,17 +221,116 @@ TEST_SUITE(pace_limit_changes)
 
 		now += dice() % 60000;
 		unlimited = dice() % 16 == 0;
-		n = pace_take(&pace, unlimited ? PACE_UNLIMITED : limit, now, want);
+		n = pace_take(&pace, unlimited ? PACE_UNLIMITED : limit, now, 0, want);
 		over += unlimited ? n != want : n > 0 && last_second(log, now) + n > limit;
 		note(log, now, n);
 	}
 	ok(over == 0, "a limit that changes holds at the last grant of any second");
 	pace_init(&pace);
-	ok(pace_take(&pace, PACE_UNLIMITED, 0, UINT32_MAX) == UINT32_MAX &&
-	   pace_take(&pace, PACE_UNLIMITED, 1, UINT32_MAX) == UINT32_MAX &&
-	   pace_take(&pace, PACE_UNLIMITED, 1, 7) == 7 &&
-	   pace_take(&pace, UINT32_MAX - 1, 2, 7) == 0, "counts do not overflow");
-	ok(pace_take(&pace, 0, SECOND * 5, 7) == 0, "a limit of nothing");
+	ok(pace_take(&pace, PACE_UNLIMITED, 0, 0, UINT32_MAX) == UINT32_MAX &&
+	   pace_take(&pace, PACE_UNLIMITED, 1, 0, UINT32_MAX) == UINT32_MAX &&
+	   pace_take(&pace, PACE_UNLIMITED, 1, 0, 7) == 7 &&
+	   pace_take(&pace, UINT32_MAX - 1, 2, 0, 7) == 0, "counts do not overflow");
+	ok(pace_take(&pace, 0, SECOND * 5, 0, 7) == 0, "a limit of nothing");
+}
+
+/* ---- ahead: for who spaces what he is given ---- */
+
+#define TIMES	20000
+
+/* The time of each message, one by one */
+typedef struct Times
+{
+	size_t		count;
+	int64_t		at[TIMES];
+} Times;
+
+/* The earliest time of one more that is no earlier than any other */
+static int64_t
+next_time(const Times *times, uint32_t limit, int64_t now)
+{
+	int64_t		at = times->count > 0 && times->at[times->count - 1] > now ? times->at[times->count - 1] : now;
+
+	/* the message that was limit messages before it must be a second away */
+	if (times->count >= limit && times->at[times->count - limit] + SECOND > at)
+		at = times->at[times->count - limit] + SECOND;
+	return at;
+}
+
+TEST_SUITE(pace_ahead)
+{
+	static const int64_t gaps[] = {0, 1, 333333, 500000, 999999, 1000000, 1000001, 1700000, 4000000};
+	Times	   *times = scratch(sizeof(Times));
+	Log		   *log = scratch(sizeof(Log));
+	size_t		longest = 0;
+	long		calls = 0;
+	long		otherwise = 0;
+	int			over = 0;
+	int			early = 0;
+	Pace		pace;
+
+	/* while the state knows each time exactly */
+	for (int history = 0; history < 4000; history++)
+	{
+		uint32_t	limit = 1 + dice() % 6;
+		int64_t		ahead = gaps[dice() % 9];
+		int64_t		now = 777;
+
+		times->count = 0;
+		pace_init(&pace);
+		for (int call = 0; call < 12; call++)
+		{
+			uint32_t	want = 1 + dice() % 12;
+			uint32_t	expected = 0;
+			int64_t		at;
+
+			now += gaps[dice() % 8];
+			while (expected < want && (at = next_time(times, limit, now)) <= now + ahead)
+			{
+				times->at[times->count++] = at;
+				expected++;
+			}
+			otherwise += pace_take(&pace, limit, now, ahead, want) != expected;
+			store(&pace, NULL);
+			calls++;
+		}
+	}
+	ok(otherwise == 0, "%ld calls grant what there is room for, message by message", calls);
+
+	/* where it does not: of messages one by one, the time is in the newest entry */
+	for (int history = 0; history < 6; history++)
+	{
+		int64_t		now = 0;
+
+		pace_init(&pace);
+		log->count = 0;
+		for (int call = 0; call < 2000; call++)
+		{
+			uint32_t	limit = 700 + dice() % 50;
+			int64_t		ahead = dice() % (uint32_t) PACE_MAX_AHEAD;
+			int64_t		at = 0;
+
+			now += dice() % 20000;
+			for (uint32_t want = 1 + dice() % 40; want > 0 && pace_take(&pace, limit, now, ahead, 1) > 0; want--)
+			{
+				early += now - pace.entry[0].age < at || pace.entry[0].age > 0 || -pace.entry[0].age > ahead;
+				at = now - pace.entry[0].age;
+				note(log, at, 1);
+				over += last_second(log, at) > limit;
+			}
+			store(&pace, &longest);
+		}
+	}
+	ok(longest == PACE_STATE_MAX, "as many entries as there may be");
+	ok(over == 0, "no second with more, however many share an entry");
+	ok(early == 0, "times ascend, from now to what is ahead");
+	pace_init(&pace);
+	ok(pace_take(&pace, 3, 0, PACE_MAX_AHEAD, UINT32_MAX) == 33 && pace_take(&pace, 3, 0, PACE_MAX_AHEAD, 1) == 0 &&
+	   pace_take(&pace, 3, 0, 0, 1) == 0 && pace_take(&pace, 3, PACE_SECOND, PACE_MAX_AHEAD, 9) == 3, "ten seconds ahead");
+	ok(pace_take(&pace, 3, 11 * PACE_SECOND, 0, 9) == 0 && pace_take(&pace, 3, 12 * PACE_SECOND, 0, 9) == 3,
+	   "and then nothing until it is over");
+	ok(pace_take(&pace, PACE_UNLIMITED, 12 * PACE_SECOND, 0, UINT32_MAX) == UINT32_MAX &&
+	   pace_take(&pace, UINT32_MAX - 1, 12 * PACE_SECOND, PACE_SECOND - 1, 5) == 0, "counts do not overflow");
 }
 
 /* ---- clocks that lie ---- */
@@ -267,7 +366,7 @@ lies(int64_t oldest, int64_t furthest_back, Log *read, Log *real)
 		now += dice() % 20000;
 		if (furthest_back > 0 && dice() % 500 == 0)
 			set_back += dice() % furthest_back;
-		n = pace_take(&pace, 30, now - set_back - old, 1 + dice() % 3);
+		n = pace_take(&pace, 30, now - set_back - old, 0, 1 + dice() % 3);
 		store(&pace, NULL);
 		note(read, pace.last, n);
 		note(real, now, n);
@@ -312,15 +411,15 @@ TEST_SUITE(pace_clocks)
 
 	/* to the microsecond */
 	pace_init(&pace);
-	ok(pace_take(&pace, 1, 100 * SECOND, 1) == 1 && pace_take(&pace, 1, 100 * SECOND - PACE_HOLD, 1) == 0 &&
+	ok(pace_take(&pace, 1, 100 * SECOND, 0, 1) == 1 && pace_take(&pace, 1, 100 * SECOND - PACE_HOLD, 0, 1) == 0 &&
 	   pace.last == 100 * SECOND, "a minute back: the clock stands still");
-	ok(pace_take(&pace, 1, 100 * SECOND - PACE_HOLD - 1, 1) == 0 && pace.last == 100 * SECOND - PACE_HOLD - 1 &&
+	ok(pace_take(&pace, 1, 100 * SECOND - PACE_HOLD - 1, 0, 1) == 0 && pace.last == 100 * SECOND - PACE_HOLD - 1 &&
 	   pace.entry[0].age == 0, "more than a minute back: nothing has become older");
-	ok(pace_take(&pace, 1, 101 * SECOND - PACE_HOLD - 2, 1) == 0 && pace_take(&pace, 1, 101 * SECOND - PACE_HOLD - 1, 1) == 1,
+	ok(pace_take(&pace, 1, 101 * SECOND - PACE_HOLD - 2, 0, 1) == 0 && pace_take(&pace, 1, 101 * SECOND - PACE_HOLD - 1, 0, 1) == 1,
 	   "and a second on it is over");
 	pace_init(&pace);
-	ok(pace_take(&pace, 1, INT64_MIN, 1) == 1 && pace_take(&pace, 1, INT64_MAX, 1) == 1 &&
-	   pace_take(&pace, 1, INT64_MIN, 1) == 0 && pace_take(&pace, 1, INT64_MIN + SECOND, 1) == 1,
+	ok(pace_take(&pace, 1, INT64_MIN, 0, 1) == 1 && pace_take(&pace, 1, INT64_MAX, 0, 1) == 1 &&
+	   pace_take(&pace, 1, INT64_MIN, 0, 1) == 0 && pace_take(&pace, 1, INT64_MIN + SECOND, 0, 1) == 1,
 	   "from one end of time to the other");
 }
 
@@ -348,8 +447,8 @@ TEST_SUITE(pace_state)
 	char		many[32 + 16 * (PACE_ENTRIES + 1)] = "0000000000000005";
 
 	succeeds(pace_read(smsr_bytes(NULL, 0), &pace, &error), &error, "no octets");
-	ok(pace.entries == 0 && pace_take(&pace, 3, -5, 9) == 3, "are a state in which nothing was granted");
-	pace_take(&pace, 10, 7, 2);
+	ok(pace.entries == 0 && pace_take(&pace, 3, -5, 0, 9) == 3, "are a state in which nothing was granted");
+	pace_take(&pace, 10, 7, 0, 2);
 	pace_write(&pace, &w);
 	is_hex(smsr_written(&w), "5001 0000000000000007 00000000 00000002 0000000C 00000003 3672FA11", "version 1");
 	state = copy_of(smsr_written(&w));
@@ -373,6 +472,8 @@ TEST_SUITE(pace_state)
 	fails(pace_read(state_of("0000000000000000 00000000", 1), &pace, &error), &error, SMSR_BAD_LENGTH, "entries", 2, "half an entry");
 	fails(pace_read(state_of("0000000000000000 000F4240 00000001", 1), &pace, &error), &error, SMSR_BAD_VALUE, "age", 10, "an age of a second");
 	succeeds(pace_read(state_of("0000000000000000 000F423F 00000001", 1), &pace, &error), &error, "less than that");
+	fails(pace_read(state_of("0000000000000000 FF67697F 00000001", 1), &pace, &error), &error, SMSR_BAD_VALUE, "age", 10, "more than ten seconds ahead");
+	succeeds(pace_read(state_of("0000000000000000 FF676980 00000001", 1), &pace, &error), &error, "ten seconds ahead");
 	fails(pace_read(state_of("0000000000000000 00000001 00000001 00000001 00000001", 1), &pace, &error), &error,
 		  SMSR_BAD_VALUE, "age", 18, "an age twice");
 	fails(pace_read(state_of("0000000000000000 00000002 00000001 00000001 00000001", 1), &pace, &error), &error,

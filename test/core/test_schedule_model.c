@@ -295,7 +295,7 @@ could_take(const Pace *pace, uint32_t limit, int64_t now, uint64_t wanted)
 {
 	Pace		copy = *pace;
 
-	return pace_take(&copy, limit, now, wanted > 10000 ? 10000 : (uint32_t) wanted);
+	return pace_take(&copy, limit, now, 0, wanted > 10000 ? 10000 : (uint32_t) wanted);
 }
 
 static bool
@@ -440,12 +440,12 @@ claim(World *w, int bind)
 	for (int t = 0; t < TENANTS; t++)
 		if (of_tenant[t] > 0)
 		{
-			w->disagreed += pace_take(&w->tenant[t], w->tenant_limit[t], w->now, of_tenant[t]) != of_tenant[t];
+			w->disagreed += pace_take(&w->tenant[t], w->tenant_limit[t], w->now, 0, of_tenant[t]) != of_tenant[t];
 			watch(&w->tenant_watch[t], w->now, of_tenant[t], w->tenant_limit[t]);
 		}
 	if (taken > 0)
 	{
-		w->disagreed += pace_take(&w->bind[bind], w->bind_limit[bind], w->now, taken) != taken;
+		w->disagreed += pace_take(&w->bind[bind], w->bind_limit[bind], w->now, 0, taken) != taken;
 		watch(&w->bind_watch[bind], w->now, taken, w->bind_limit[bind]);
 	}
 	return taken;
@@ -939,5 +939,82 @@ TEST_SUITE(schedule_forecast)
 			   kinds[k].name, count, error[count / 2] * 100, error[count * 9 / 10] * 100, (double) within / (double) count,
 			   (double) early / (double) count);
 		ok(error[count / 2] <= kinds[k].median, "%s: an error of %.1f %% in the median", kinds[k].name, error[count / 2] * 100);
+	}
+}
+
+/*
+ * A gateway that asks about once a second for all it may have and writes what it
+ * has been given evenly.  The SMSC counts what is written.
+ */
+typedef struct Spaced
+{
+	double		through;		/* of the limit, while there is enough to do */
+	long		over;			/* seconds in which more is written */
+} Spaced;
+
+static Spaced
+space(uint32_t limit, int64_t ahead, int64_t least, int64_t most)
+{
+	const int64_t gap = (SECOND + limit - 1) / limit;
+	Spaced		result = {0};
+	Watch	   *written = scratch(sizeof(Watch));
+	Pace		pace;
+	uint64_t	waiting = 0;
+	uint64_t	count = 0;
+	int64_t		end = HOUR;
+	int64_t		asks = 0;
+	int64_t		writes = 0;
+
+	pace_init(&pace);
+	while (asks < end)
+	{
+		/* until the next time it asks it writes, later than it might now and then */
+		int64_t		next = asks + least + (int64_t) dice((uint32_t) (most - least) + 1);
+
+		/* more it has no use for */
+		if (waiting < limit + limit * (uint64_t) ahead / SECOND)
+			waiting += pace_take(&pace, limit, asks, ahead, (uint32_t) (limit + limit * (uint64_t) ahead / SECOND - waiting));
+		if (writes < asks)
+			writes = asks;
+		for (; waiting > 0 && writes < next; waiting--, writes += gap + (chance(0.001) ? gap * dice(3) : 0))
+		{
+			watch(written, writes, 1, limit);
+			count++;
+		}
+		asks = next;
+	}
+	result.over = written->over;
+	result.through = (double) count / ((double) limit * (double) end / SECOND);
+	return result;
+}
+
+TEST_SUITE(schedule_ahead)
+{
+	static const struct
+	{
+		uint32_t	limit;
+		int64_t		ahead;
+		int64_t		least;		/* time between two claims */
+		int64_t		most;
+		double		through;
+	}			kinds[] =
+	{
+		{10, 0, SECOND, SECOND + SECOND / 50, 0.9},
+		{40, 0, SECOND - SECOND / 50, SECOND + SECOND / 50, 0.4},
+		{10, SECOND + SECOND / 50, SECOND - SECOND / 50, SECOND + SECOND / 50, 0.99},
+		{40, SECOND + SECOND / 50, SECOND - SECOND / 50, SECOND + SECOND / 50, 0.99},
+		{150, SECOND + SECOND / 2, SECOND / 2, SECOND + SECOND / 2, 0.99},
+		{40, 10 * SECOND, SECOND / 2, 10 * SECOND, 0.99},
+	};
+
+	seed = 4711;
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+	{
+		Spaced		s = space(kinds[k].limit, kinds[k].ahead, kinds[k].least, kinds[k].most);
+
+		printf("# %u a second, claimed every %.2f to %.2f s, %.2f s ahead: %.3f of it\n", kinds[k].limit,
+			   (double) kinds[k].least / SECOND, (double) kinds[k].most / SECOND, (double) kinds[k].ahead / SECOND, s.through);
+		ok(s.over == 0, "%u a second, %.2f s ahead: no second in which more is written", kinds[k].limit, (double) kinds[k].ahead / SECOND);
+		ok(s.through >= kinds[k].through && s.through <= 1.001, "%.3f of the limit is used", s.through);
 	}
 }

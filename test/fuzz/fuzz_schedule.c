@@ -101,7 +101,7 @@ pace_state(SmsrBytes state, uint8_t limit, int64_t step)
 	{
 		pace_write(&pace, &w);
 		property(!w.overflow && (state.len == 0 || same_bytes(smsr_written(&w), state)));
-		granted = pace_take(&pace, limit, (int64_t) ((uint64_t) pace.last + (uint64_t) step), 7);
+		granted = pace_take(&pace, limit, (int64_t) ((uint64_t) pace.last + (uint64_t) step), 0, 7);
 		property(granted <= 7 && granted <= limit);
 		for (size_t i = 0; i < pace.entries; i++)
 			used += used > limit ? 0 : pace.entry[i].count;
@@ -110,6 +110,10 @@ pace_state(SmsrBytes state, uint8_t limit, int64_t step)
 		pace_write(&pace, &w);
 		property(!w.overflow && pace_read(smsr_written(&w), &again, &error));
 		property(again.entries == pace.entries && again.last == pace.last);
+		granted = pace_take(&again, limit, pace.last, step < 0 ? 0 : step % (PACE_MAX_AHEAD + 1), 7);
+		property(granted <= 7 && (granted == 0 || again.entry[0].age >= -PACE_MAX_AHEAD));
+		for (size_t i = 1; i < again.entries; i++)
+			property(again.entry[i - 1].age < again.entry[i].age);
 	}
 	free(w.data);
 }
