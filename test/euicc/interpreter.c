@@ -114,7 +114,7 @@ interpreter_run(Fleet *fleet, Card *card, uint32_t tar, SmsrBytes script, SmsrWr
 		else
 		{
 			on = run_other(fleet, card, tar, &tlv, &body, &bad_format, &chaining);
-			executed += download_knows(tlv.tag);
+			executed += bad_format == 0 && download_knows(tlv.tag);
 		}
 	}
 	if (error.code != SMSR_OK)

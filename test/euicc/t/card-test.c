@@ -517,6 +517,58 @@ test_scripts(void)
 	is(card->packets, 1, "noise: ignored");
 }
 
+/* A script with these octets in it, to the application with this TAR: its answer. */
+static SmsrBytes
+relay(uint8_t tar, const char *octets, size_t len)
+{
+	uint8_t		script[256];
+	SmsrWriter	w = smsr_writer(script, sizeof script);
+	Scp80Header h;
+	int			at = sent_count;
+
+	put_tlv(&w, SCRIPT_COMMAND, octets, len);
+	cntr++;
+	h = header_of(0x16, 0x39);
+	h.tar[2] = tar;
+	send_packet(&h, smsr_written(&w), -1);
+	return open_por(at, 0x39) && por.status == 0 ? por.data : smsr_bytes(NULL, 0);
+}
+
+static void
+is_answer(SmsrBytes got, const char *octets, size_t len, const char *what)
+{
+	ok(got.len == len && memcmp(got.data, octets, len) == 0, "%s", what);
+}
+
+/* What a download consists of, over SMS: small data may come so. */
+static void
+test_download(void)
+{
+	static const char channel[] = "\x84\x0A\x30\x00" "12345678" "\x85\x11\x33" "12345678" "abcdefgh";
+	SmsrBytes	got;
+
+	begin();
+	do_create(0x12, 1000);
+	is_answer(relay(0x12, channel, sizeof channel - 1), "\xAB\x07\x80\x01\x01\x9F\x84\x01\x03", 9, "a secure channel before there are keys: 9F84, and no more");
+	is_answer(relay(0x12, "\x22\x07\x80\xE2\x89\x01\x02\x3A\x02", 9), "\xAB\x07\x80\x01\x01\x23\x02\x69\x85", 9, "keys before a certificate: 6985");
+	got = relay(0x12, "\x22\x07\x80\xE2\x09\x00\x02\x3A\x01\x22\x07\x80\xE2\x89\x01\x02\x3A\x02", 18);
+	ok(got.len == 2 + 3 + 2 * (2 + 2 + 16 + 2) && memcmp(got.data + 2, "\x80\x01\x02\x23\x14\x85\x10", 7) == 0, "a certificate and keys: a challenge and a receipt");
+	is(card_profile(card, 0x12)->lcs, ISDP_PERSONALIZED, "... the ISD-P is PERSONALIZED");
+	is_answer(relay(0x12, "\x86\x02\xA0\x00", 4), "\xAB\x07\x80\x01\x01\x9F\x86\x01\x02", 9, "a segment without a channel: 9F86");
+	is_answer(relay(0x12, "\x84\x01\x30", 3), "\xAB\x07\x80\x01\x01\x9F\x84\x01\x01", 9, "INITIALIZE UPDATE that is too short: 9F84");
+	got = relay(0x12, channel, sizeof channel - 1);
+	ok(got.len > 4 && memcmp(got.data + got.len - 2, "\x85\x00", 2) == 0, "a channel");
+	is_answer(relay(0x12, "\x86\x03\xA0\x01\x07\x86\x05\xAA\x01\x07", 10), "\xAB\x08\x80\x01\x01\x86\x00\x90\x01\x03", 10, "a segment; one that is longer than its script: bad format");
+	is_answer(relay(0x12, "\x87\x01\x00\x88\x02\xAA\x00", 7), "\xAB\x07\x80\x01\x02\x87\x00\x88\x00", 9, "other keys, and the end");
+	is(card_profile(card, 0x12)->lcs, ISDP_DISABLED, "... the profile is there");
+	is(fleet.stats.downloads, 1, "... counted");
+	is_answer(relay(0x01, "\x86\x02\xA0\x00", 4), "\xAB\x06\x80\x01\x00\x90\x01\x01", 8, "a segment for the ISD-R: bad format");
+	card_profile(card, 0x12)->fallback = false;
+	do_delete(0x12);
+	do_create(0x12, 1000);
+	ok(card->downloads == NULL, "another ISD-P in its place knows nothing of it");
+}
+
 int
 main(void)
 {
@@ -529,5 +581,6 @@ main(void)
 	test_auto_personalize();
 	test_security();
 	test_scripts();
+	test_download();
 	return finish();
 }

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/admin_http.h"
 #include "core/psk_identity.h"
@@ -18,6 +19,7 @@
 #include "../download.h"
 #include "../establish.h"
 #include "../https_agent.h"
+#include "../store.h"
 
 #define URI			"/gsma/adminagent"
 #define SCRIPTS		64
@@ -690,6 +692,30 @@ test_notification(void)
 	is(fleet.stats.switches, 1, "... which is confirmed");
 }
 
+/* A restored card is not in the middle of anything. */
+static void
+test_restore(void)
+{
+	char		path[] = "/tmp/https-test-XXXXXX";
+	uint8_t		digest[32];
+	Text		why = {0};
+	int			fd = mkstemp(path);
+
+	begin_https(quick(1));
+	ok(fd >= 0 && store_save(&fleet, path, &why), "cards are saved");
+	add_download(3000, digest);
+	call();
+	for (int i = 0; i < 3000 && next_script < 8; i++)
+		turn();
+	ok(card->agent != NULL && card->downloads != NULL, "... one goes on with a download");
+	ok(store_restore(&fleet, path, &why) && card->agent == NULL && card->downloads == NULL && https_sessions(&fleet) == 0,
+	   "... and is as it was");
+	ok(card_key_set(card, 64) != NULL && call() && rest(10000), "... with its key");
+	close(fd);
+	unlink(path);
+	text_free(&why);
+}
+
 static void
 test_polling(void)
 {
@@ -748,6 +774,7 @@ main(void)
 	test_breaks();
 	test_keys_and_time();
 	test_notification();
+	test_restore();
 	test_polling();
 	test_many();
 	admin_server_end();
