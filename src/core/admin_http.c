@@ -134,14 +134,54 @@ admin_target_read(SmsrBytes text, SmsrAid *aid, SmsrError *error)
 	return read_aid(text, strlen(TARGET), aid, error);
 }
 
+static bool
+read_octets(SmsrBytes digits, size_t at, SmsrWriter *octets, SmsrError *error)
+{
+	if (digits.len == 0 || digits.len % 2 != 0)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "msg", at, "two digits an octet");
+	for (size_t i = 0; i < digits.len; i += 2)
+	{
+		const int	high = hex_value(digits.data[i]);
+		const int	low = hex_value(digits.data[i + 1]);
+
+		if (high < 0 || low < 0)
+			return smsr_fail(error, SMSR_BAD_VALUE, "msg", high < 0 ? at + i : at + i + 1, "a hexadecimal digit");
+		put_u8(octets, (uint8_t) (high << 4 | low));
+	}
+	if (octets->overflow)
+		return smsr_fail(error, SMSR_TOO_LONG, "msg", at + digits.len, "a shorter notification");
+	return true;
+}
+
+/* 1 to 2^63 - 1, as it was written: without zeros in front */
+static bool
+read_number(SmsrBytes digits, size_t at, int64_t *number, SmsrError *error)
+{
+	*number = 0;
+	for (size_t i = 0; i < digits.len; i++)
+	{
+		const int	d = digits.data[i] - '0';
+
+		if (d < (i == 0 ? 1 : 0) || d > 9)
+			return smsr_fail(error, SMSR_BAD_VALUE, "script", at + i, "a decimal number without zeros in front");
+		if (*number > (INT64_MAX - d) / 10)
+			return smsr_fail(error, SMSR_TOO_LONG, "script", at + i, "a number less than 2^63");
+		*number = *number * 10 + d;
+	}
+	if (digits.len == 0)
+		return smsr_fail(error, SMSR_BAD_LENGTH, "script", at, "a decimal number");
+	return true;
+}
+
 bool
-admin_uri_read(SmsrBytes uri, SmsrBytes *path, SmsrWriter *notification, SmsrError *error)
+admin_uri_read(SmsrBytes uri, AdminUri *read, SmsrWriter *notification, SmsrError *error)
 {
 	const uint8_t *mark = uri.len > 0 ? memchr(uri.data, '?', uri.len) : NULL;
 	size_t		pos = mark != NULL ? (size_t) (mark - uri.data) : uri.len;
 	bool		seen = false;
 
-	*path = smsr_bytes(uri.data, pos);
+	read->path = smsr_bytes(uri.data, pos);
+	read->script = 0;
 	while (pos < uri.len)
 	{
 		size_t		end = ++pos;
@@ -153,20 +193,17 @@ admin_uri_read(SmsrBytes uri, SmsrBytes *path, SmsrWriter *notification, SmsrErr
 			if (seen)
 				return smsr_fail(error, SMSR_BAD_VALUE, "msg", pos, "one notification");
 			seen = true;
-			pos += 4;
-			if (pos == end || (end - pos) % 2 != 0)
-				return smsr_fail(error, SMSR_BAD_LENGTH, "msg", pos, "two digits an octet");
-			for (; pos < end; pos += 2)
-			{
-				const int	high = hex_value(uri.data[pos]);
-				const int	low = hex_value(uri.data[pos + 1]);
-
-				if (high < 0 || low < 0)
-					return smsr_fail(error, SMSR_BAD_VALUE, "msg", high < 0 ? pos : pos + 1, "a hexadecimal digit");
-				put_u8(notification, (uint8_t) (high << 4 | low));
-			}
-			if (notification->overflow)
-				return smsr_fail(error, SMSR_TOO_LONG, "msg", end, "a shorter notification");
+			pos += strlen("msg=");
+			if (!read_octets(smsr_bytes(uri.data + pos, end - pos), pos, notification, error))
+				return false;
+		}
+		else if (begins(smsr_bytes(uri.data, end), pos, "script="))
+		{
+			if (read->script != 0)
+				return smsr_fail(error, SMSR_BAD_VALUE, "script", pos, "one script");
+			pos += strlen("script=");
+			if (!read_number(smsr_bytes(uri.data + pos, end - pos), pos, &read->script, error))
+				return false;
 		}
 		pos = end;
 	}

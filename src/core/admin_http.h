@@ -49,11 +49,19 @@ extern const char *admin_script_status_text(AdminScriptStatus status);
 extern bool admin_target_write(const SmsrAid *aid, SmsrWriter *w);
 extern bool admin_target_read(SmsrBytes text, SmsrAid *aid, SmsrError *error);
 
+/* A request's URI. */
+typedef struct AdminUri
+{
+	SmsrBytes	path;
+	int64_t		script;			/* 0: none */
+} AdminUri;
+
 /*
- * A request's URI, "<path>?msg=<digits>": the octets of the notification that
- * msg brings (SGP.02 clause 3.15.2) into room; none if there is no msg.  Other
- * parameters are skipped; msg twice is an error.
+ * "<path>?msg=<digits>" or "<path>?script=<number>": the octets of the
+ * notification that msg brings (SGP.02 clause 3.15.2) into room, none if there
+ * is no msg; the script that is answered, as our own X-Admin-Next-URI named it.
+ * Other parameters are skipped; one of these twice is an error.
  */
-extern bool admin_uri_read(SmsrBytes uri, SmsrBytes *path, SmsrWriter *notification, SmsrError *error);
+extern bool admin_uri_read(SmsrBytes uri, AdminUri *read, SmsrWriter *notification, SmsrError *error);
 
 #endif							/* SMSR_ADMIN_HTTP_H */

@@ -11,6 +11,7 @@
 #include "error.h"
 
 #define PSK_IDENTITY_LEN	90
+#define PSK_IDENTITY_EID	5	/* octets in front of the EID, two digits each */
 
 typedef struct PskIdentity
 {

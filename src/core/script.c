@@ -85,6 +85,42 @@ script_write_relayed(SmsrBytes commands, SmsrWriter *out, SmsrError *error)
 }
 
 bool
+script_write_indefinite(SmsrBytes script, SmsrWriter *out, SmsrError *error)
+{
+	const size_t start = out->len;
+	ScriptReader reader;
+	SmsrTlv		tlv;
+	SmsrError	end;
+	size_t		first;
+
+	if (!script_open(script, &reader, error))
+		return false;
+	if (reader.template != SCRIPT_COMMAND && reader.template != SCRIPT_COMMAND_INDEFINITE)
+		return smsr_fail(error, SMSR_BAD_VALUE, "script template", 0, "AA or AE");
+	first = reader.tlvs.pos;
+	/* an object that looks like the end would be taken for it */
+	while (script_next(&reader, &tlv, &end))
+		if (tlv.tag == 0)
+			return smsr_fail(error, SMSR_BAD_VALUE, "object of script", tlv.offset, "another tag than 00");
+	if (end.code != SMSR_OK)
+	{
+		if (error != NULL)
+			*error = end;
+		return false;
+	}
+	put_u8(out, SCRIPT_COMMAND_INDEFINITE);
+	put_u8(out, 0x80);
+	put_bytes(out, script.data + first, reader.tlvs.pos - first);
+	put_zero(out, 2);
+	if (out->overflow)
+	{
+		out->len = start;
+		return smsr_fail(error, SMSR_TOO_LONG, "script", 0, "a buffer that holds it");
+	}
+	return true;
+}
+
+bool
 script_write_response(const SmsrBytes *r_apdus, size_t count, bool indefinite,
 					  SmsrWriter *out, SmsrError *error)
 {

@@ -33,6 +33,12 @@ extern bool script_write(const SmsrBytes *c_apdus, size_t count, bool indefinite
  */
 extern bool script_write_relayed(SmsrBytes commands, SmsrWriter *out, SmsrError *error);
 
+/*
+ * A command script of either form in the one without a length, as HTTPS has it
+ * (TS 102 226 clause 5.2.1.2); its objects as they are.
+ */
+extern bool script_write_indefinite(SmsrBytes script, SmsrWriter *out, SmsrError *error);
+
 /* Response script, as a card writes it: R-APDUs are data and SW together. */
 extern bool script_write_response(const SmsrBytes *r_apdus, size_t count,
 								  bool indefinite, SmsrWriter *out,

@@ -17,6 +17,7 @@
 #include "core/es5.h"
 #include "core/es5_answer.h"
 #include "core/notification.h"
+#include "core/platform_command.h"
 #include "core/procedure.h"
 #include "core/script.h"
 #include "pg/report.h"
@@ -196,6 +197,8 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 		case STEP_MANAGE:
 		case STEP_PACKAGE:
 			relayed = octets_argument(fcinfo, "commands", name);
+			if (step == STEP_MANAGE && !platform_script_check(relayed, &error))
+				smsr_report(&error, "commands");
 			out = smsr_writer(palloc(relayed.len + 8), relayed.len + 8);
 			if (!script_write_relayed(relayed, &out, &error))
 				smsr_report(&error, "commands");

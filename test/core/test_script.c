@@ -100,6 +100,36 @@ test_relaying(void)
 }
 
 static void
+test_writing_indefinite(void)
+{
+	SmsrWriter	w = writer(1000);
+	SmsrWriter	data = writer(1000);
+	SmsrBytes	segment = noise(300);
+	SmsrError	error;
+
+	succeeds(script_write_indefinite(hex("AA 0A 2208 80F24002024F0000"), &w, &error), &error, "one C-APDU");
+	is_hex(smsr_written(&w), "AE80 2208 80F24002024F0000 0000", "its end in the place of its length");
+	w.len = 0;
+	succeeds(script_write_indefinite(hex("AE80 2208 80F24002024F0000 0000"), &w, &error), &error, "one that has this form");
+	is_hex(smsr_written(&w), "AE80 2208 80F24002024F0000 0000", "stays so");
+	put_tlv_header(&data, SCRIPT_COMMAND, 304);
+	put_tlv(&data, 0x86, segment.data, segment.len);
+	w.len = 0;
+	succeeds(script_write_indefinite(smsr_written(&data), &w, &error), &error, "a long one");
+	ok(w.len == 2 + 304 + 2 && memcmp(w.data + 2, data.data + 4, 304) == 0, "its objects as they are");
+	w.len = 0;
+	fails(script_write_indefinite(hex("AA 04 2200 0000"), &w, &error), &error, SMSR_BAD_VALUE, "object of script", 4, "what looks like the end");
+	fails(script_write_indefinite(hex("AB 03 800100"), &w, &error), &error, SMSR_BAD_VALUE, "script template", 0, "a response");
+	fails(script_write_indefinite(hex("AA 05 2208 80F2"), &w, &error), &error, SMSR_TRUNCATED, "script template", 0, "half a script");
+	fails(script_write_indefinite(hex("AA 04 2208 80F2"), &w, &error), &error, SMSR_TRUNCATED, "object of script", 2, "half a command");
+	fails(script_write_indefinite(hex(""), &w, &error), &error, SMSR_TRUNCATED, "script template", 0, "nothing");
+	ok(w.len == 0, "writes nothing");
+	w = writer(300);
+	fails(script_write_indefinite(smsr_written(&data), &w, &error), &error, SMSR_TOO_LONG, "script", 0, "a small buffer");
+	ok(w.len == 0, "gets nothing");
+}
+
+static void
 test_writing_response(void)
 {
 	const SmsrBytes answers[] = {hex("9000"), hex("AABB9000")};
@@ -254,6 +284,7 @@ TEST_SUITE(script)
 {
 	test_writing();
 	test_relaying();
+	test_writing_indefinite();
 	test_writing_response();
 	test_walk();
 	test_lies();

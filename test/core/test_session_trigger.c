@@ -256,7 +256,7 @@ TEST_SUITE(admin_http)
 	AdminAgent	agent;
 	AdminScriptStatus status;
 	SmsrAid		aid;
-	SmsrBytes	path;
+	AdminUri	uri;
 	SmsrWriter	w = writer(200);
 	SmsrError	error;
 	static const char *const words[] = {"ok", "unknown-application", "not-a-security-domain", "security-error"};
@@ -298,21 +298,36 @@ TEST_SUITE(admin_http)
 		  "no slashes before");
 
 	w = writer(4);
-	succeeds(admin_uri_read(text("/gsma/adminagent?msg=E12b01FF"), &path, &w, &error), &error, "a notification");
+	succeeds(admin_uri_read(text("/gsma/adminagent?msg=E12b01FF"), &uri, &w, &error), &error, "a notification");
 	is_hex(smsr_written(&w), "E12B01FF", "its octets");
-	ok(same(path, text("/gsma/adminagent")), "its path");
+	ok(same(uri.path, text("/gsma/adminagent")), "its path");
 	w = writer(4);
-	succeeds(admin_uri_read(text("/a?x=1&msg=01&msgs=2"), &path, &w, &error), &error, "among others");
+	succeeds(admin_uri_read(text("/a?x=1&msg=01&msgs=2"), &uri, &w, &error), &error, "among others");
 	is_hex(smsr_written(&w), "01", "its octet");
 	w = writer(4);
-	succeeds(admin_uri_read(text("/msg=01"), &path, &w, &error), &error, "no parameters");
-	ok(w.len == 0 && path.len == 7, "no notification");
-	succeeds(admin_uri_read(text(""), &path, &w, &error), &error, "an empty URI");
-	fails(admin_uri_read(text("/a?msg="), &path, &w, &error), &error, SMSR_BAD_LENGTH, "msg", 7, "no octets");
-	fails(admin_uri_read(text("/a?msg=123"), &path, &w, &error), &error, SMSR_BAD_LENGTH, "msg", 7, "half an octet");
-	fails(admin_uri_read(text("/a?msg=1x"), &path, &w, &error), &error, SMSR_BAD_VALUE, "msg", 8, "no digit");
+	succeeds(admin_uri_read(text("/msg=01"), &uri, &w, &error), &error, "no parameters");
+	ok(w.len == 0 && uri.path.len == 7, "no notification");
+	succeeds(admin_uri_read(text(""), &uri, &w, &error), &error, "an empty URI");
+	fails(admin_uri_read(text("/a?msg="), &uri, &w, &error), &error, SMSR_BAD_LENGTH, "msg", 7, "no octets");
+	fails(admin_uri_read(text("/a?msg=123"), &uri, &w, &error), &error, SMSR_BAD_LENGTH, "msg", 7, "half an octet");
+	fails(admin_uri_read(text("/a?msg=1x"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "msg", 8, "no digit");
 	w = writer(4);
-	fails(admin_uri_read(text("/a?msg=01&msg=01"), &path, &w, &error), &error, SMSR_BAD_VALUE, "msg", 10, "two");
+	fails(admin_uri_read(text("/a?msg=01&msg=01"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "msg", 10, "two");
 	w = writer(1);
-	fails(admin_uri_read(text("/a?msg=0102"), &path, &w, &error), &error, SMSR_TOO_LONG, "msg", 11, "too long");
+	fails(admin_uri_read(text("/a?msg=0102"), &uri, &w, &error), &error, SMSR_TOO_LONG, "msg", 11, "too long");
+
+	w = writer(4);
+	succeeds(admin_uri_read(text("/a?script=9223372036854775807"), &uri, &w, &error), &error, "the answer to a script");
+	ok(uri.script == INT64_MAX && w.len == 0 && same(uri.path, text("/a")), "to which");
+	succeeds(admin_uri_read(text("/a?script=10&msg=01&scripts=2"), &uri, &w, &error), &error, "and a notification");
+	ok(uri.script == 10 && w.len == 1, "both");
+	succeeds(admin_uri_read(text("/a?msg=01"), &uri, &w, &error), &error, "no script");
+	ok(uri.script == 0, "none");
+	fails(admin_uri_read(text("/a?script="), &uri, &w, &error), &error, SMSR_BAD_LENGTH, "script", 10, "no digits");
+	fails(admin_uri_read(text("/a?script=0"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "script", 10, "no script has the number 0");
+	fails(admin_uri_read(text("/a?script=01"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "script", 10, "nor one with zeros in front");
+	fails(admin_uri_read(text("/a?script=-1"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "script", 10, "a sign");
+	fails(admin_uri_read(text("/a?script=1x"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "script", 11, "a letter");
+	fails(admin_uri_read(text("/a?script=9223372036854775808"), &uri, &w, &error), &error, SMSR_TOO_LONG, "script", 28, "2^63");
+	fails(admin_uri_read(text("/a?script=1&script=1"), &uri, &w, &error), &error, SMSR_BAD_VALUE, "script", 12, "two scripts");
 }

@@ -27,6 +27,7 @@ typedef struct Shell
 	ProcedureStatus status;
 	bool		followed;		/* a notification or an audit spoke of the target */
 	bool		target_enabled; /* and this is what the last of them said */
+	bool		carried_out;	/* the chunk that this event answers */
 	bool		mended;			/* an audit had to move the counter: sending anew is safe */
 	unsigned	sent;			/* steps whose command was sent */
 	unsigned	done;			/* effects there were */
@@ -155,9 +156,11 @@ carry_packet(Shell *s, const ProcedureResult *r)
 	if (r->effects & EFFECT_SEND)
 	{
 		property(!s->packet);
-		/* a second time only what the card can not have had */
-		if (s->sent & CHANGES & step)
-			property(s->mended && step != 1u << STEP_RELAY && step != 1u << STEP_ESTABLISH && step != 1u << STEP_PACKAGE);
+		/* a second time only what the card can not have had, and a chunk behind another one */
+		if (step == 1u << STEP_PACKAGE)
+			property(!(s->sent & step) || s->carried_out);
+		else if (s->sent & CHANGES & step)
+			property(s->mended && step != 1u << STEP_RELAY && step != 1u << STEP_ESTABLISH);
 		s->sent |= step;
 		s->packet = true;
 	}
@@ -252,9 +255,7 @@ feed(Shell *s, const ProcedureEvent *ev)
 	/* the audit's answer decides with the resyncs that the audit took */
 	if (before.step == STEP_AUDIT && ev->kind == EVENT_POR)
 		s->mended = s->resyncs > 0;
-	/* behind a chunk that was carried out comes another one */
-	if (before.step == STEP_PACKAGE && ev->kind == EVENT_POR && ev->executed && sw_is_success(ev->sw))
-		s->sent &= ~(1u << STEP_PACKAGE);
+	s->carried_out = before.step == STEP_PACKAGE && ev->kind == EVENT_POR && ev->executed && sw_is_success(ev->sw);
 	carry_packet(s, &r);
 	s->op = r.operation;
 	s->done |= r.effects;

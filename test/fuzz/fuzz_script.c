@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "core/platform_command.h"
 #include "core/script.h"
 
 #define MAX_APDUS	1000
@@ -121,6 +122,56 @@ relay(SmsrBytes commands)
 	free(w.data);
 }
 
+/* The form without a length has the same objects, and is written again as it is. */
+static void
+indefinite(SmsrBytes script)
+{
+	SmsrWriter	w = heap_writer(script.len + 2);
+	SmsrWriter	again = heap_writer(script.len + 2);
+	ScriptReader one;
+	ScriptReader other;
+	SmsrTlv		tlv;
+	SmsrTlv		same;
+	SmsrError	error;
+
+	if (!script_write_indefinite(script, &w, &error))
+	{
+		explained(error, script.len);
+		property(w.len == 0);
+	}
+	else
+	{
+		property(script_open(script, &one, &error) && script_open(smsr_written(&w), &other, &error));
+		while (script_next(&one, &tlv, &error))
+			property(script_next(&other, &same, &error) && same.tag == tlv.tag && same_bytes(same.value, tlv.value));
+		property(!script_next(&other, &same, &error) && error.code == SMSR_OK);
+		property(script_write_indefinite(smsr_written(&w), &again, &error) && same_bytes(smsr_written(&w), smsr_written(&again)));
+	}
+	free(w.data);
+	free(again.data);
+}
+
+/* What may be sent to a platform asks, and is as long as it says. */
+static void
+platform(SmsrBytes commands)
+{
+	TlvReader	r = tlv_reader(commands);
+	SmsrTlv		tlv;
+	SmsrError	error;
+
+	if (!platform_script_check(commands, &error))
+	{
+		explained(error, commands.len);
+		return;
+	}
+	while (!tlv_at_end(&r))
+	{
+		property(tlv_read(&r, "command TLV", &tlv, &error) && tlv.tag == SCRIPT_C_APDU);
+		property(platform_command_name(tlv.value) != NULL && (tlv.value.data[0] & 0x7F) == 0);
+		property(tlv.value.data[1] == 0xF2 || (tlv.value.data[1] & 0xFE) == 0xCA);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -133,6 +184,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walk(input);
 	answers(input);
 	relay(input);
+	indefinite(input);
+	platform(input);
 	if (script_read_compact(input, &executed, &sw, &last, &error))
 		property(last.len + 3 == size && executed <= 255);
 	else

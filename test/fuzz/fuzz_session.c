@@ -60,7 +60,7 @@ texts(SmsrBytes input)
 	AdminAgent	again;
 	AdminScriptStatus status;
 	SmsrAid		aid;
-	SmsrBytes	path;
+	AdminUri	uri;
 	SmsrWriter	w = heap_writer(200);
 	SmsrError	error;
 
@@ -77,10 +77,10 @@ texts(SmsrBytes input)
 		explained(error, input.len);
 	if (!admin_script_status_read(input, &status, &error))
 		explained(error, input.len);
-	if (!admin_uri_read(input, &path, &w, &error))
+	if (!admin_uri_read(input, &uri, &w, &error))
 		explained(error, input.len);
 	else
-		property(path.len <= input.len && w.len <= input.len / 2);
+		property(uri.path.len <= input.len && w.len <= input.len / 2 && uri.script >= 0);
 	free(w.data);
 }
 
