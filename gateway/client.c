@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* a handshake that may have to make room: a card's takes a second or two */
+#define EVICTION_AGE 3000
 /* how long a peer has to hear our good-bye */
 #define LINGER 2000
 /* a bell may ring for every packet; an answer is worth so long a wait */
@@ -60,6 +62,7 @@ struct Client
 	int			fd;
 	uint32_t	watched;
 	Tls		   *tls;
+	bool		arrived;		/* its handshake is done */
 	bool		known;			/* there is a session whose end the database should hear of */
 	bool		last;			/* close after the answer */
 	bool		interim;		/* what is written is no answer yet: 100 Continue */
@@ -71,6 +74,7 @@ struct Client
 	Buffer		out;
 	Ask		   *ask;
 	int64_t		deadline;
+	int64_t		arrived_at;
 	int64_t		asked_at;
 	int64_t		ask_at;			/* of what is held */
 	char		session[SESSION_TOKEN];
@@ -141,13 +145,13 @@ end(Client *client, const char *reason)
 
 	if (client->state != CLIENT_CLOSING)
 		log_debug("https %s: %s: session %.8s ends: %s", endpoint->name, client->peer, client->session, reason);
-	if (client->state <= CLIENT_LOOKUP)
+	if (!client->arrived)
 		statistics.handshakes_failed++;
 	tell_end(client, reason);
 	enter(client, CLIENT_CLOSING, 0);
 	tls_free(client->tls);
 	close(client->fd);
-	TAILQ_REMOVE(&endpoint->clients, client, link);
+	TAILQ_REMOVE(client->arrived ? &endpoint->clients : &endpoint->arriving, client, link);
 	endpoint->count--;
 	request_free(&client->request);
 	buffer_free(&client->rest);
@@ -200,7 +204,8 @@ client_new(Endpoint *endpoint, int fd, const char *peer)
 	request_init(&client->request, (size_t) endpoint->config->header_limit, (size_t) endpoint->config->body_limit);
 	statistics.connections++;
 	endpoint->count++;
-	TAILQ_INSERT_TAIL(&endpoint->clients, client, link);
+	TAILQ_INSERT_TAIL(&endpoint->arriving, client, link);
+	client->arrived_at = clock_now();
 	enter(client, CLIENT_HANDSHAKE, endpoint->config->handshake_timeout);
 }
 
@@ -389,7 +394,9 @@ step_handshake(Client *client)
 	{
 		case TLS_DONE:
 			statistics.handshakes++;
-			client->known = true;
+			client->arrived = client->known = true;
+			TAILQ_REMOVE(&client->endpoint->arriving, client, link);
+			TAILQ_INSERT_TAIL(&client->endpoint->clients, client, link);
 			log_debug("https %s: %s: session %.8s with %s", client->endpoint->name, client->peer, client->session,
 					  tls_suite(client->tls));
 			enter(client, CLIENT_READING, client->endpoint->config->idle_timeout);
@@ -672,6 +679,19 @@ client_drain(Client *client)
 			break;
 	}
 	/* those that still wait for an answer see endpoint->draining when they have it */
+}
+
+bool
+client_may_go(const Client *client, int64_t now)
+{
+	return now - client->arrived_at >= EVICTION_AGE;
+}
+
+void
+client_evict(Client *client)
+{
+	statistics.too_slow++;
+	end(client, REASON_SLOW);
 }
 
 void

@@ -28,6 +28,7 @@ typedef struct Endpoint
 	int64_t		said_full_at;
 	int64_t		bell_at;		/* when the doorbell last rang */
 	int64_t		poll_interval;
+	ClientList	arriving;		/* whose handshake is not done, the oldest first */
 	ClientList	clients;
 	int			count;
 	int			held;
@@ -42,6 +43,10 @@ extern void client_answered(Client *client, AskKind kind, const PGresult *result
 extern void client_sweep(Client *client, int64_t now);
 extern void client_drain(Client *client);
 extern void client_abandon(Client *client);
+
+/* whether one whose handshake is not done may have to make room for another; and its end */
+extern bool client_may_go(const Client *client, int64_t now);
+extern void client_evict(Client *client);
 
 extern Client *client_next(const Client *client);
 

@@ -66,17 +66,31 @@ static int
 listen_at(const struct addrinfo *address, int backlog)
 {
 	int			on = 1;
+	int			off = 0;
 	int			fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int			problem;
 
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, backlog) == 0)
 		return fd;
 	problem = errno;
 	close(fd);
 	errno = problem;
+	return -1;
+}
+
+static int
+listen_first(const struct addrinfo *list, int family, int backlog)
+{
+	for (; list; list = list->ai_next)
+	{
+		if (family == AF_UNSPEC || list->ai_family == family)
+			return listen_at(list, backlog);
+	}
 	return -1;
 }
 
@@ -93,7 +107,12 @@ endpoint_listen(Endpoint *endpoint)
 		log_error("https %s: cannot look up \"%s\": %s", config->name, config->address, gai_strerror(problem));
 		return false;
 	}
-	endpoint->listener = listen_at(list, config->backlog);
+	endpoint->listener = -1;
+	/* "all addresses" are those of both kinds, which only a socket of the newer kind has */
+	if (config->address == NULL)
+		endpoint->listener = listen_first(list, AF_INET6, config->backlog);
+	if (endpoint->listener < 0)
+		endpoint->listener = listen_first(list, AF_UNSPEC, config->backlog);
 	freeaddrinfo(list);
 	if (endpoint->listener < 0)
 	{
@@ -119,10 +138,31 @@ describe_peer(const struct sockaddr_storage *address, socklen_t length, char *te
 		snprintf(text, size, "somebody");
 }
 
+/*
+ * When all places are taken, who has shown no key in a while goes first, or anybody
+ * could keep the cards out.  Otherwise those who come now wait in the backlog.
+ */
+static bool
+may_accept(Endpoint *endpoint, int64_t now)
+{
+	const Client *oldest = TAILQ_FIRST(&endpoint->arriving);
+
+	if (endpoint->listener < 0 || now < endpoint->accept_at)
+		return false;
+	if (endpoint->count < endpoint->config->max_sessions)
+		return true;
+	if (endpoint->said_full_at == 0 || now - endpoint->said_full_at >= SAY_FULL)
+	{
+		log_warning("https %s: %d sessions are open, more must wait (max_sessions)", endpoint->name, endpoint->count);
+		endpoint->said_full_at = now;
+	}
+	return oldest && client_may_go(oldest, now);
+}
+
 static void
 accept_some(Endpoint *endpoint)
 {
-	for (int i = 0; i < ACCEPTS && endpoint->count < endpoint->config->max_sessions; i++)
+	for (int i = 0; i < ACCEPTS && may_accept(endpoint, clock_now()); i++)
 	{
 		struct sockaddr_storage address;
 		socklen_t	length = sizeof(address);
@@ -141,28 +181,14 @@ accept_some(Endpoint *endpoint)
 			/* anything else is the fault of one connection, or there is none */
 			return;
 		}
+		if (endpoint->count >= endpoint->config->max_sessions)
+			client_evict(TAILQ_FIRST(&endpoint->arriving));
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof(unacknowledged));
 		describe_peer(&address, length, peer, sizeof(peer));
 		client_new(endpoint, fd, peer);
 	}
-}
-
-/* Those who come now wait in the backlog: it is for the operator to make room. */
-static bool
-may_accept(Endpoint *endpoint, int64_t now)
-{
-	if (endpoint->listener < 0 || now < endpoint->accept_at)
-		return false;
-	if (endpoint->count < endpoint->config->max_sessions)
-		return true;
-	if (endpoint->said_full_at == 0 || now - endpoint->said_full_at >= SAY_FULL)
-	{
-		log_warning("https %s: %d sessions are open, more must wait (max_sessions)", endpoint->name, endpoint->count);
-		endpoint->said_full_at = now;
-	}
-	return false;
 }
 
 /*
@@ -231,9 +257,9 @@ https_ready(const struct pollfd *fds)
 }
 
 static void
-sweep(Endpoint *endpoint, int64_t now)
+sweep(ClientList *clients, int64_t now)
 {
-	Client	   *client = TAILQ_FIRST(&endpoint->clients);
+	Client	   *client = TAILQ_FIRST(clients);
 
 	while (client)
 	{
@@ -253,7 +279,11 @@ https_step(int64_t now)
 	{
 		https.sweep_at = now + SWEEP;
 		for (int i = 0; i < https.count; i++)
-			sweep(&https.endpoints[i], now);
+		{
+			/* in this order: nobody goes from the second list to the first */
+			sweep(&https.endpoints[i].clients, now);
+			sweep(&https.endpoints[i].arriving, now);
+		}
 	}
 	pool_step(now);
 }
@@ -323,6 +353,7 @@ https_start(const Config *config)
 
 		endpoint->name = memory_text(config->https[i].name);
 		endpoint->epoll = https.epoll;
+		TAILQ_INIT(&endpoint->arriving);
 		TAILQ_INIT(&endpoint->clients);
 		configure(endpoint, config, &config->https[i]);
 		endpoint->tls = tls_server_new(config->https[i].record_size);
@@ -381,19 +412,26 @@ https_reconfigure(const Config *config)
 }
 
 static void
+each_of(ClientList *clients, void (*action) (Client *client))
+{
+	Client	   *client = TAILQ_FIRST(clients);
+
+	while (client)
+	{
+		Client	   *next = client_next(client);
+
+		action(client);
+		client = next;
+	}
+}
+
+static void
 each_client(void (*action) (Client *client))
 {
 	for (int i = 0; i < https.count; i++)
 	{
-		Client	   *client = TAILQ_FIRST(&https.endpoints[i].clients);
-
-		while (client)
-		{
-			Client	   *next = client_next(client);
-
-			action(client);
-			client = next;
-		}
+		each_of(&https.endpoints[i].clients, action);
+		each_of(&https.endpoints[i].arriving, action);
 	}
 }
 
