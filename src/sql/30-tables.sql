@@ -153,7 +153,9 @@ CREATE TABLE smsr.operation (
 CREATE UNIQUE INDEX operation_one_running ON smsr.operation (eid)
 	WHERE status IS NULL AND exclusive AND stage <> 'waiting';
 CREATE UNIQUE INDEX operation_call_id ON smsr.operation (eid, requester_id, call_id) WHERE call_id IS NOT NULL;
-CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE status IS NULL;
+-- not "status IS NULL": whoever looks for what an eUICC has open must never be given this
+-- one, which all open operations stand in, because the table was empty when it was analysed
+CREATE INDEX operation_open ON smsr.operation (expires_at) WHERE finished_at IS NULL;
 CREATE INDEX operation_waiting ON smsr.operation (eid, id) WHERE stage = 'waiting';
 -- what may go to the history
 CREATE INDEX operation_finished ON smsr.operation (finished_at) WHERE finished_at IS NOT NULL;

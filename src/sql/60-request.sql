@@ -142,6 +142,11 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		concerned smsr.eid[] := eids;
 		part record;
 		known bigint[];
+		seconds boolean[];
+		steps text[];
+		stages text[];
+		some_leave boolean;
+		some_move boolean;
 		may record;
 		done record;
 	BEGIN
@@ -223,14 +228,30 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 
 		-- ids in the order of the call
 		ids := ARRAY(SELECT smsr.next_id() FROM generate_series(1, n));
+		-- what is the same for all is not asked for each: how it begins, by the state of the
+		-- profile; and of most eUICCs nobody but their owner wants anything
+		SELECT array_agg(s.step ORDER BY t.n), array_agg(s.stage ORDER BY t.n) INTO steps, stages
+			FROM unnest('{true,false,NULL}'::boolean[]) WITH ORDINALITY t (target_enabled, n)
+				CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
+					'start', target_enabled => t.target_enabled) s;
+		some_leave := EXISTS (SELECT FROM smsr.handover);
+		some_move := EXISTS (SELECT FROM smsr.move v WHERE v.stage = 'closed');
 		FOR part IN
-			SELECT array_agg(s.eid) AS eids, array_agg(s.iccid) AS iccids, array_agg(s.call_id) AS call_ids,
-				array_agg(s.arguments) AS arguments, array_agg(s.lane_id) AS lane_ids, array_agg(s.id) AS ids, array_agg(s.turn) AS turns
-			FROM (SELECT u.*, (row_number() OVER (ORDER BY u.eid, u.turn) - 1) / batch AS part
+			SELECT eids, iccids, call_ids, request_for.arguments, lane_ids, ids, ARRAY(SELECT generate_series(1::bigint, n)) AS turns,
+				n > 1 AND (SELECT count(DISTINCT u) FROM unnest(eids) u) < n AS repeats
+			WHERE n BETWEEN 1 AND batch
+			UNION ALL
+			(SELECT array_agg(s.eid), array_agg(s.iccid), array_agg(s.call_id), array_agg(s.arguments), array_agg(s.lane_id),
+				array_agg(s.id), array_agg(s.turn), bool_or(s.again)
+			FROM (SELECT u.*, (row_number() OVER w - 1) / batch AS part, u.eid = lag(u.eid) OVER w AS again
 					FROM unnest(eids, iccids, call_ids, request_for.arguments, lane_ids, ids) WITH ORDINALITY
-						u (eid, iccid, call_id, arguments, lane_id, id, turn)) s
+						u (eid, iccid, call_id, arguments, lane_id, id, turn)
+					WHERE n > batch
+					WINDOW w AS (ORDER BY u.eid, u.turn)
+				-- what is sent is sent in the order of the call
+				ORDER BY part, u.turn) s
 			GROUP BY s.part
-			ORDER BY s.part
+			ORDER BY s.part)
 		LOOP
 			known := smsr.known_calls(me, part.eids, CASE WHEN call_ids IS NOT NULL THEN part.call_ids END);
 			-- again, now that nobody changes what it is decided by
@@ -243,26 +264,23 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 			IF NOT own AND may.turns IS DISTINCT FROM ARRAY(SELECT generate_series(1::bigint, cardinality(part.eids))) THEN
 				RAISE EXCEPTION 'the decision could not be made' USING ERRCODE = 'internal_error';
 			END IF;
+			seconds := CASE WHEN part.repeats THEN ARRAY(SELECT row_number() OVER (PARTITION BY u.eid, u.known_id IS NULL ORDER BY u.n) > 1
+				FROM unnest(part.eids, known) WITH ORDINALITY u (eid, known_id, n) ORDER BY u.n) END;
 
-			-- What is the same for all is not asked for each
-			WITH start AS MATERIALIZED (
-				SELECT t.target_enabled, s.step, s.stage
-				FROM (VALUES (true), (false), (NULL)) t (target_enabled)
-					CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
-						'start', target_enabled => t.target_enabled) s
-			), decided AS MATERIALIZED (
-				SELECT j.*, s.step, s.stage,
-					approval IS NOT NULL AS held,
+			WITH decided AS MATERIALIZED (
+				SELECT j.*,
 					j.registered AND NOT j.barred AND NOT j.leaving AND j.busy AS waits,
 					NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
-				FROM (SELECT a.*, e.eid IS NOT NULL AS registered, h.eid IS NOT NULL AS leaving,
-						p.state = 'Enabled' AS target_enabled, c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
+				FROM (SELECT a.turn, a.id, a.eid, a.iccid, a.call_id, a.arguments, coalesce(a.lane_id, lane) AS lane_id, a.known_id,
+						a.second IS TRUE AS second, e.eid IS NOT NULL AS registered, h.eid IS NOT NULL AS leaving,
+						CASE WHEN p.state = 'Enabled' THEN 1 WHEN p.state <> 'Enabled' THEN 2 ELSE 3 END AS start,
+						c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
 						-- the operation is the caller's to read: it names no ISD-P that is not
 						CASE WHEN a.known_id IS NOT NULL THEN NULL
 							WHEN request_for.function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
 							WHEN own OR a.allowed THEN p.isdp_aid END AS isdp_aid,
 						-- on its way to another shard: the call goes along
-						a.second OR r.eid IS NOT NULL OR v.eid IS NOT NULL AS busy,
+						a.second IS TRUE OR r.eid IS NOT NULL OR v.eid IS NOT NULL AS busy,
 						-- to a party that has nothing to do with it, an eUICC is neither there nor busy
 						NOT own AND a.allowed IS NOT TRUE AND a.subject_code IS DISTINCT FROM '8.2.1' AS barred,
 						CASE
@@ -279,32 +297,31 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 								c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
 								p.emergency_attribute, e.remote_provisioning_version)
 						END AS refusal
-					FROM (SELECT u.*, row_number() OVER (PARTITION BY u.eid, u.known_id IS NULL ORDER BY u.turn) > 1 AS second
-							FROM unnest(part.eids, part.iccids, part.call_ids, part.arguments, part.lane_ids, part.ids, part.turns, known,
-								may.allowed, may.subjects, may.reasons, may.becauses)
-								u (eid, iccid, call_id, arguments, lane_id, id, turn, known_id, allowed, subject_code, reason_code, because)) a
+					FROM unnest(part.eids, part.iccids, part.call_ids, part.arguments, part.lane_ids, part.ids, part.turns, known, seconds,
+							may.allowed, may.subjects, may.reasons, may.becauses)
+							a (eid, iccid, call_id, arguments, lane_id, id, turn, known_id, second, allowed, subject_code, reason_code, because)
 						LEFT JOIN smsr.euicc e ON e.eid = a.eid
-						LEFT JOIN smsr.handover h ON h.eid = a.eid AND h.side = 'gives'
-						LEFT JOIN smsr.move v ON v.eid = a.eid AND v.stage = 'closed'
+						LEFT JOIN LATERAL (SELECT i.eid FROM smsr.handover i
+							WHERE some_leave AND i.eid = a.eid AND i.side = 'gives' OFFSET 0) h ON true
+						LEFT JOIN LATERAL (SELECT i.eid FROM smsr.move i
+							WHERE some_move AND i.eid = a.eid AND i.stage = 'closed' OFFSET 0) v ON true
 						LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
 						LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
 						LEFT JOIN smsr.operation r ON r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting'
 					-- so that a judgement is made once, however often it is looked at
 					OFFSET 0) j
-					LEFT JOIN start s ON s.target_enabled IS NOT DISTINCT FROM j.target_enabled
-				ORDER BY j.turn
 			), stored AS (
 				INSERT INTO smsr.operation (id, eid, function, requester_id, requested_by, reason, call_id, iccid, isdp_aid, arguments,
 					approval_id, lane_id, campaign_id, step, stage, exclusive, status, subject_code, reason_code, message, expires_at, finished_at)
 				SELECT d.id, d.eid, request_for.function, me, request_for.requested_by, request_for.reason, d.call_id, d.iccid,
-					CASE WHEN request_for.function <> 'create_isdp' OR NOT (d.refused OR d.waits OR d.held) THEN d.isdp_aid END,
+					CASE WHEN request_for.function <> 'create_isdp' OR NOT (d.refused OR d.waits OR approval IS NOT NULL) THEN d.isdp_aid END,
 					d.arguments,
 					CASE WHEN NOT d.refused THEN approval END,
-					coalesce(d.lane_id, lane), campaign,
-					CASE WHEN NOT d.waits AND NOT d.refused AND NOT d.held THEN d.step END,
-					CASE WHEN d.refused THEN 'finished' WHEN d.held THEN 'held' WHEN d.waits THEN 'waiting' ELSE d.stage END,
+					d.lane_id, campaign,
+					CASE WHEN NOT d.waits AND NOT d.refused AND approval IS NULL THEN steps[d.start] END,
+					CASE WHEN d.refused THEN 'finished' WHEN approval IS NOT NULL THEN 'held' WHEN d.waits THEN 'waiting' ELSE stages[d.start] END,
 					-- what is held holds up nobody
-					is_exclusive AND NOT (d.held AND NOT d.refused),
+					is_exclusive AND (approval IS NULL OR d.refused),
 					CASE WHEN d.refused THEN 'FAILED' END,
 					CASE WHEN d.refused THEN (d.refusal).subject_code END,
 					CASE WHEN d.refused THEN (d.refusal).reason_code END,
@@ -315,13 +332,13 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				WHERE d.known_id IS NULL
 			), queued AS (
 				INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
-				SELECT d.eid, d.id, d.step, d.isdr_aid, smsr.packet_target(d.step, d.isdp_aid),
-					smsr.es5_script(d.step, d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
+				SELECT d.eid, d.id, steps[d.start], d.isdr_aid, smsr.packet_target(steps[d.start], d.isdp_aid),
+					smsr.es5_script(steps[d.start], d.isdp_aid, d.isdp_loadfile_aid, d.isdp_module_aid,
 						d.arguments, NULL),
-					d.msisdn, d.mno_id, coalesce(d.lane_id, lane),
+					d.msisdn, d.mno_id, d.lane_id,
 					CASE WHEN d.msisdn IS NULL THEN 'infinity' ELSE now() END, expiry
 				FROM decided d
-				WHERE d.known_id IS NULL AND NOT d.waits AND NOT d.refused AND NOT d.held
+				WHERE approval IS NULL AND d.known_id IS NULL AND NOT d.waits AND NOT d.refused
 			), recorded AS MATERIALIZED (
 				-- what is refused to a stranger is no part of the eUICC's own chain: he would hold it
 				SELECT smsr.record_audit(array_agg(smsr.audit_entry(CASE WHEN NOT d.barred THEN d.eid END, function, d.id, me, 'FAILED',

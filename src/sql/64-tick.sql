@@ -26,7 +26,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		SELECT array_agg(d.eid ORDER BY d.eid, d.id), array_agg(d.id ORDER BY d.eid, d.id) INTO eids, ids
 			FROM (SELECT p.eid, p.id
 				FROM smsr.operation p JOIN smsr.euicc e ON e.eid = p.eid
-				WHERE p.status IS NULL AND p.expires_at <= now() AND p.stage <> 'peer'
+				WHERE p.finished_at IS NULL AND p.expires_at <= now() AND p.stage <> 'peer'
 					AND NOT (faults AND smsr.put_off('deadline', p.eid, p.id))
 				ORDER BY p.expires_at
 				LIMIT 1000
