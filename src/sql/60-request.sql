@@ -107,6 +107,17 @@ CREATE FUNCTION smsr.known_calls(requester text, eids smsr.eid[], call_ids text[
 	END $$;
 COMMENT ON FUNCTION smsr.known_calls(text, smsr.eid[], text[]) IS 'The operations of calls that a party has made before, by call_id, if they are in smsr.operation or ended in the last 92 days: as many elements, NULL where there is none';
 
+CREATE FUNCTION smsr.card_facts(eids smsr.eid[], iccids smsr.iccid[],
+		OUT registered boolean, OUT isdr_aid smsr.aid, OUT isdp_loadfile_aid smsr.aid, OUT isdp_module_aid smsr.aid,
+		OUT remaining_memory bigint, OUT provisioning_version text,
+		OUT isdp_aid smsr.aid, OUT state text, OUT fallback boolean, OUT emergency boolean, OUT pol2 smsr.pol2,
+		OUT enabled_state text, OUT enabled_pol2 smsr.pol2, OUT msisdn text, OUT mno_id text, OUT running boolean, OUT again boolean)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'smsr_card_facts'
+	LANGUAGE C STABLE ROWS 10;
+COMMENT ON FUNCTION smsr.card_facts(smsr.eid[], smsr.iccid[])
+	IS 'What a call is decided by, a row for each element of eids: what the EIS says of the eUICC, of the profile with that ICCID, and of the one that is enabled; whether an exclusive operation runs, and whether the EID stood before. Whoever may call it may know';
+
 -- What smsr.request() and campaigns stand on: who asks is an argument, so nobody is
 -- granted it.
 CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
@@ -237,23 +248,22 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		some_leave := EXISTS (SELECT FROM smsr.handover);
 		some_move := EXISTS (SELECT FROM smsr.move v WHERE v.stage = 'closed');
 		FOR part IN
-			SELECT eids, iccids, call_ids, request_for.arguments, lane_ids, ids, ARRAY(SELECT generate_series(1::bigint, n)) AS turns,
-				n > 1 AND (SELECT count(DISTINCT u) FROM unnest(eids) u) < n AS repeats
+			SELECT eids, iccids, call_ids, request_for.arguments, lane_ids, ids, ARRAY(SELECT generate_series(1::bigint, n)) AS turns
 			WHERE n BETWEEN 1 AND batch
 			UNION ALL
-			(SELECT array_agg(s.eid), array_agg(s.iccid), array_agg(s.call_id), array_agg(s.arguments), array_agg(s.lane_id),
-				array_agg(s.id), array_agg(s.turn), bool_or(s.again)
-			FROM (SELECT u.*, (row_number() OVER w - 1) / batch AS part, u.eid = lag(u.eid) OVER w AS again
+			(SELECT array_agg(s.eid), array_agg(s.iccid) FILTER (WHERE iccids IS NOT NULL), array_agg(s.call_id) FILTER (WHERE call_ids IS NOT NULL),
+				array_agg(s.arguments) FILTER (WHERE request_for.arguments IS NOT NULL), array_agg(s.lane_id) FILTER (WHERE lane_ids IS NOT NULL),
+				array_agg(s.id), array_agg(s.turn)
+			FROM (SELECT u.*, (row_number() OVER (ORDER BY u.eid, u.turn) - 1) / batch AS part
 					FROM unnest(eids, iccids, call_ids, request_for.arguments, lane_ids, ids) WITH ORDINALITY
 						u (eid, iccid, call_id, arguments, lane_id, id, turn)
 					WHERE n > batch
-					WINDOW w AS (ORDER BY u.eid, u.turn)
 				-- what is sent is sent in the order of the call
 				ORDER BY part, u.turn) s
 			GROUP BY s.part
 			ORDER BY s.part)
 		LOOP
-			known := smsr.known_calls(me, part.eids, CASE WHEN call_ids IS NOT NULL THEN part.call_ids END);
+			known := smsr.known_calls(me, part.eids, part.call_ids);
 			-- again, now that nobody changes what it is decided by
 			SELECT array_agg(z.n ORDER BY z.n) AS turns, array_agg(z.allowed ORDER BY z.n) AS allowed,
 					array_agg(z.subject_code ORDER BY z.n) AS subjects, array_agg(z.reason_code ORDER BY z.n) AS reasons,
@@ -264,7 +274,8 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 			IF NOT own AND may.turns IS DISTINCT FROM ARRAY(SELECT generate_series(1::bigint, cardinality(part.eids))) THEN
 				RAISE EXCEPTION 'the decision could not be made' USING ERRCODE = 'internal_error';
 			END IF;
-			seconds := CASE WHEN part.repeats THEN ARRAY(SELECT row_number() OVER (PARTITION BY u.eid, u.known_id IS NULL ORDER BY u.n) > 1
+			-- a call that is known is nobody's first
+			seconds := CASE WHEN known IS NOT NULL THEN ARRAY(SELECT row_number() OVER (PARTITION BY u.eid, u.known_id IS NULL ORDER BY u.n) > 1
 				FROM unnest(part.eids, known) WITH ORDINALITY u (eid, known_id, n) ORDER BY u.n) END;
 
 			WITH decided AS MATERIALIZED (
@@ -272,42 +283,40 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 					j.registered AND NOT j.barred AND NOT j.leaving AND j.busy AS waits,
 					NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
 				FROM (SELECT a.turn, a.id, a.eid, a.iccid, a.call_id, a.arguments, coalesce(a.lane_id, lane) AS lane_id, a.known_id,
-						a.second IS TRUE AS second, e.eid IS NOT NULL AS registered, h.eid IS NOT NULL AS leaving,
-						CASE WHEN p.state = 'Enabled' THEN 1 WHEN p.state <> 'Enabled' THEN 2 ELSE 3 END AS start,
-						c.msisdn, c.mno_id, e.isdr_aid, e.isdp_loadfile_aid, e.isdp_module_aid,
+						coalesce(a.second, a.again) AS second, a.registered, h.eid IS NOT NULL AS leaving,
+						CASE WHEN a.state = 'Enabled' THEN 1 WHEN a.state <> 'Enabled' THEN 2 ELSE 3 END AS start,
+						a.msisdn, a.mno_id, a.isdr_aid, a.isdp_loadfile_aid, a.isdp_module_aid,
 						-- the operation is the caller's to read: it names no ISD-P that is not
 						CASE WHEN a.known_id IS NOT NULL THEN NULL
-							WHEN request_for.function = 'create_isdp' THEN smsr.free_isdp_aid(e.eid)
-							WHEN own OR a.allowed THEN p.isdp_aid END AS isdp_aid,
+							WHEN request_for.function = 'create_isdp' THEN smsr.free_isdp_aid(a.eid)
+							WHEN own OR a.allowed THEN a.isdp_aid END AS isdp_aid,
 						-- on its way to another shard: the call goes along
-						a.second IS TRUE OR r.eid IS NOT NULL OR v.eid IS NOT NULL AS busy,
+						coalesce(a.second, a.again) OR a.running OR v.eid IS NOT NULL AS busy,
 						-- to a party that has nothing to do with it, an eUICC is neither there nor busy
 						NOT own AND a.allowed IS NOT TRUE AND a.subject_code IS DISTINCT FROM '8.2.1' AS barred,
 						CASE
 							WHEN a.known_id IS NOT NULL THEN NULL
 							WHEN NOT own AND a.allowed IS NOT TRUE THEN ROW(NULL, coalesce(a.subject_code, '1.2'), coalesce(a.reason_code, '4.2'),
 								coalesce(a.because, 'the decision could not be made'))::smsr.refusal
-							WHEN e.eid IS NULL THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
+							WHEN NOT a.registered THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
 							WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
 							-- registered before its keys are there (smsr.eis_without_keys)
 							WHEN EXISTS (SELECT FROM smsr.keyset_listed l WHERE l.eid = a.eid AND l.state = 'awaited')
-									AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = a.eid AND k.sd_aid = e.isdr_aid AND k.type = 'SCP80' AND k.state = 'active')
+									AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = a.eid AND k.sd_aid = a.isdr_aid AND k.type = 'SCP80' AND k.state = 'active')
 								THEN ROW(NULL, '8.4', '3.9', 'the eUICC is registered without keys: they are to be imported first')::smsr.refusal
-							ELSE smsr.judge(request_for.function, p.state, p.fallback_attribute, p.pol2,
-								c.state, c.pol2, (a.arguments ->> 'required_memory')::bigint, e.remaining_memory,
-								p.emergency_attribute, e.remote_provisioning_version)
+							ELSE smsr.judge(request_for.function, a.state, a.fallback, a.pol2,
+								a.enabled_state, a.enabled_pol2, (a.arguments ->> 'required_memory')::bigint, a.remaining_memory,
+								a.emergency, a.provisioning_version)
 						END AS refusal
-					FROM unnest(part.eids, part.iccids, part.call_ids, part.arguments, part.lane_ids, part.ids, part.turns, known, seconds,
-							may.allowed, may.subjects, may.reasons, may.becauses)
-							a (eid, iccid, call_id, arguments, lane_id, id, turn, known_id, second, allowed, subject_code, reason_code, because)
-						LEFT JOIN smsr.euicc e ON e.eid = a.eid
+					FROM ROWS FROM (unnest(part.eids, part.iccids, part.call_ids, part.arguments, part.lane_ids, part.ids, part.turns, known, seconds,
+							may.allowed, may.subjects, may.reasons, may.becauses), smsr.card_facts(part.eids, part.iccids))
+							a (eid, iccid, call_id, arguments, lane_id, id, turn, known_id, second, allowed, subject_code, reason_code, because,
+								registered, isdr_aid, isdp_loadfile_aid, isdp_module_aid, remaining_memory, provisioning_version,
+								isdp_aid, state, fallback, emergency, pol2, enabled_state, enabled_pol2, msisdn, mno_id, running, again)
 						LEFT JOIN LATERAL (SELECT i.eid FROM smsr.handover i
 							WHERE some_leave AND i.eid = a.eid AND i.side = 'gives' OFFSET 0) h ON true
 						LEFT JOIN LATERAL (SELECT i.eid FROM smsr.move i
 							WHERE some_move AND i.eid = a.eid AND i.stage = 'closed' OFFSET 0) v ON true
-						LEFT JOIN smsr.profile p ON p.eid = a.eid AND p.iccid = a.iccid
-						LEFT JOIN smsr.profile c ON c.eid = a.eid AND c.state = 'Enabled'
-						LEFT JOIN smsr.operation r ON r.eid = a.eid AND r.status IS NULL AND r.exclusive AND r.stage <> 'waiting'
 					-- so that a judgement is made once, however often it is looked at
 					OFFSET 0) j
 			), stored AS (
