@@ -94,6 +94,8 @@ bench_calls() {
 				JOIN smsr.profile e ON e.eid = s.eid AND e.state = 'Enabled'
 				JOIN smsr.profile p ON p.eid = s.eid AND p.state = 'Disabled';
 			ANALYZE called"
+		query "SELECT bench_keys(array_agg(eid), '$inventory_key') FROM called" >/dev/null
+		query "VACUUM ANALYZE smsr.keyset"
 		query "SELECT count(c), count(k), count(h), count(d) FROM called JOIN smsr.euicc c USING (eid) JOIN smsr.keyset k USING (eid)
 			JOIN smsr.audit_head h USING (eid) JOIN smsr.profile d USING (eid)" >/dev/null
 		query "CHECKPOINT"
