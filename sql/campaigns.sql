@@ -117,6 +117,23 @@ SELECT smsr.cancel_campaign(:c);
 SELECT smsr.tick();
 SELECT * FROM fleet.progress WHERE name = 'bad';
 
+-- in a large wave what ended of late is judged by itself
+BEGIN;
+SELECT smsr.create_campaign('late', 'audit_eis', 'SELECT eid FROM smsr.euicc ORDER BY eid LIMIT 6') AS c \gset
+SELECT smsr.start_campaign(:c);
+UPDATE smsr.campaign SET wave = 1 WHERE id = :c;
+UPDATE smsr.campaign_wave SET members = 500000, released = 400200, succeeded = 400040, failed = 60 WHERE campaign_id = :c;
+INSERT INTO smsr.campaign_pace VALUES (:c, now() - interval '1 hour', 0, 400000, 0), (:c, now() - interval '11 s', 0, 40, 60);
+SELECT smsr.brake_campaign(c) FROM smsr.campaign c WHERE id = :c;
+SELECT state, because FROM smsr.campaign WHERE id = :c;
+SELECT details - 'digest' AS details FROM smsr.audit_trail WHERE operation_id = :c AND function = 'halt_campaign';
+-- whoever resumes has seen that, too
+SELECT smsr.resume_campaign(:c);
+UPDATE smsr.campaign_wave SET succeeded = succeeded + 10 WHERE campaign_id = :c;
+INSERT INTO smsr.campaign_pace VALUES (:c, now(), 0, 10, 0);
+SELECT smsr.brake_campaign(c) FROM smsr.campaign c WHERE id = :c;
+ROLLBACK;
+
 -- ---- again, where that helps ----
 
 SELECT smsr.create_campaign('again', 'audit_eis', 'SELECT eid FROM smsr.euicc ORDER BY eid LIMIT 6',

@@ -135,6 +135,14 @@ SELECT smsr.brake(1, 4, 1.1, 0.95, 1);
 SELECT smsr.brake(1, 4, 'NaN', 0.95, 1);
 SELECT smsr.brake(1, 4, 0.1, 1, 1);
 SELECT smsr.brake(1, 4, 0.1, 0.95, -1);
+-- a fault that begins late: as a whole it is well below
+SELECT smsr.brake(60, 400100, 0.1, 0.99, 20) AS whole, l.* FROM smsr.brake_lately('{0,0,60}', '{200000,200000,100}', 500000, 0.1, 0.99, 20) l;
+SELECT * FROM smsr.brake_lately('{0,20}', '{400000,100}', 500000, 0.1, 0.99, 20);
+SELECT * FROM smsr.brake_lately('{}', '{}', 0, 0.1, 0.99, 20);
+SELECT smsr.brake_lately('{1,2}', '{1}', 9, 0.1, 0.99, 20);
+SELECT smsr.brake_lately('{1,2}', '{1,1}', 9, 0.1, 0.99, 20);
+SELECT smsr.brake_lately('{1,NULL}', '{1,1}', 9, 0.1, 0.99, 20);
+SELECT smsr.brake_lately('{1}', '{1}', 9, 0.1, 0.99, NULL);
 SELECT smsr.failure_bounds(1, 4, 0.4);
 -- ---- forecasts ----
 -- at a steady rate no bounds are needed; closed windows are waited for

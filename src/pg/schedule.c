@@ -37,6 +37,7 @@ PG_FUNCTION_INFO_V1(smsr_waves);
 PG_FUNCTION_INFO_V1(smsr_waves_fault);
 PG_FUNCTION_INFO_V1(smsr_valid_waves);
 PG_FUNCTION_INFO_V1(smsr_brake);
+PG_FUNCTION_INFO_V1(smsr_brake_lately);
 PG_FUNCTION_INFO_V1(smsr_failure_bounds);
 PG_FUNCTION_INFO_V1(smsr_forecast);
 
@@ -557,6 +558,41 @@ smsr_brake(PG_FUNCTION_ARGS)
 			   PG_GETARG_INT32(4), &halt, &error))
 		bad_value(&error);
 	PG_RETURN_BOOL(halt);
+}
+
+Datum
+smsr_brake_lately(PG_FUNCTION_ARGS)
+{
+	Column		failed = column_arg(fcinfo, 0, "failed", INT8OID);
+	Column		ended = column_arg(fcinfo, 1, "ended", INT8OID);
+	BrakePiece *piece;
+	BrakeVerdict verdict;
+	SmsrError	error;
+	Datum		values[3];
+	bool		nulls[3] = {0};
+
+	not_null(fcinfo, 2, "total");
+	not_null(fcinfo, 3, "threshold");
+	not_null(fcinfo, 4, "confidence");
+	not_null(fcinfo, 5, "minimum");
+	same_count(&ended, "ended", &failed, "failed");
+	no_nulls(&failed, "failed");
+	no_nulls(&ended, "ended");
+	piece = palloc(Max(failed.count, 1) * sizeof(BrakePiece));
+	for (int i = 0; i < failed.count; i++)
+		piece[i] = (BrakePiece) {DatumGetInt64(failed.value[i]), DatumGetInt64(ended.value[i])};
+	if (!brake_lately(piece, failed.count, PG_GETARG_INT64(2), PG_GETARG_FLOAT8(3), PG_GETARG_FLOAT8(4),
+					  PG_GETARG_INT32(5), &verdict, &error))
+	{
+		if (strcmp(error.field, "failed") == 0 || strcmp(error.field, "ended") == 0)
+			bad_element(&error);
+		bad_value(&error);
+	}
+	values[0] = BoolGetDatum(verdict.halt);
+	values[1] = Int64GetDatum(verdict.failed);
+	values[2] = Int64GetDatum(verdict.ended);
+	nulls[1] = nulls[2] = !verdict.halt;
+	PG_RETURN_DATUM(row(fcinfo, values, nulls));
 }
 
 Datum

@@ -88,6 +88,13 @@ CREATE FUNCTION smsr.brake(failed bigint, ended bigint, threshold float8, confid
 COMMENT ON FUNCTION smsr.brake(bigint, bigint, float8, float8, int)
 	IS 'Whether to halt: at least minimum have ended, and with this confidence more than the threshold fail';
 
+CREATE FUNCTION smsr.brake_lately(failed bigint[], ended bigint[], total bigint, threshold float8, confidence float8, minimum int,
+		OUT halt boolean, OUT of_failed bigint, OUT of_ended bigint)
+	AS 'MODULE_PATHNAME', 'smsr_brake_lately'
+	LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.brake_lately(bigint[], bigint[], bigint, float8, float8, int)
+	IS 'Whether to halt for what ended of late, of total ends that there will be: the last 100, 200, 400 and so on, in pieces of which the newest is last, fail more than the threshold; with a confidence that is one of all these looks together. And for which ends';
+
 -- ---- forecast ----
 
 CREATE FUNCTION smsr.forecast(messages bigint[], windows text[], local timestamp[], rates float8[],

@@ -422,20 +422,38 @@ CREATE FUNCTION smsr.brake_campaign(c smsr.campaign) RETURNS boolean
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		ended int;
+		since int;
 		bad int;
+		lately record;
 	BEGIN
 		SELECT sum(w.succeeded + w.warned + w.failed + w.expired) - c.braked_ended, sum(w.failed + w.expired) - c.braked_failed
-			INTO ended, bad
+			INTO since, bad
 			FROM smsr.campaign_wave w WHERE w.campaign_id = c.id;
-		IF ended > 0 AND smsr.brake(bad, ended, (c.options).max_failure_rate, (c.options).confidence, (c.options).minimum) THEN
-			PERFORM smsr.set_campaign_state(c.id, 'halted', format('%s of %s failed in wave %s', bad, ended, c.wave), 'halt_campaign',
-				jsonb_build_object('failed', bad, 'ended', ended));
+		IF since > 0 AND smsr.brake(bad, since, (c.options).max_failure_rate, (c.options).confidence, (c.options).minimum) THEN
+			PERFORM smsr.set_campaign_state(c.id, 'halted', format('%s of %s failed in wave %s', bad, since, c.wave), 'halt_campaign',
+				jsonb_build_object('failed', bad, 'ended', since));
+			RETURN true;
+		END IF;
+		-- a fault that begins late in a large wave: of what ended since it was resumed
+		SELECT b.* INTO lately
+			FROM (SELECT array_agg(p.failed::bigint ORDER BY p.at) AS failed, array_agg(p.ended::bigint ORDER BY p.at) AS ended
+				FROM (SELECT n.at, n.failed, n.succeeded + n.failed AS ended, sum(n.succeeded + n.failed) OVER (ORDER BY n.at DESC) AS upto
+					FROM (SELECT x.at, x.succeeded, x.failed FROM smsr.campaign_pace x
+						WHERE x.campaign_id = c.id AND x.succeeded + x.failed > 0 ORDER BY x.at DESC LIMIT 1000) n) p
+				WHERE p.upto <= since) r
+				CROSS JOIN LATERAL smsr.brake_lately(r.failed, r.ended,
+					(SELECT w.members FROM smsr.campaign_wave w WHERE w.campaign_id = c.id AND w.wave = c.wave),
+					(c.options).max_failure_rate, (c.options).confidence, (c.options).minimum) b
+			WHERE r.failed IS NOT NULL;
+		IF lately.halt THEN
+			PERFORM smsr.set_campaign_state(c.id, 'halted',
+				format('%s of the last %s failed in wave %s', lately.of_failed, lately.of_ended, c.wave), 'halt_campaign',
+				jsonb_build_object('failed', lately.of_failed, 'ended', lately.of_ended));
 			RETURN true;
 		END IF;
 		RETURN false;
 	END $$;
-COMMENT ON FUNCTION smsr.brake_campaign(smsr.campaign) IS 'Halt a campaign if too many fail; whether it does';
+COMMENT ON FUNCTION smsr.brake_campaign(smsr.campaign) IS 'Halt a campaign if too many fail, of the wave or of what ended of late; whether it does';
 
 -- At the rate at which members have ended of late: in it is whatever slows them.
 CREATE FUNCTION smsr.forecast_campaign(c smsr.campaign) RETURNS void

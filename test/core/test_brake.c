@@ -7,6 +7,8 @@
 #include "tap.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static bool
 near(double a, double b, double distance)
@@ -151,4 +153,129 @@ TEST_SUITE(brake_coverage)
 		ok(mean / count < 0.065 && mean / count > 0.03, "of %g: wrong in %.3f of looks, where 0.05 are allowed", p, mean / count);
 	}
 	ok(worst < 0.1, "at worst in %.3f", worst);
+}
+
+/* ---- what ended of late ---- */
+
+static uint64_t seed = 42;
+
+static bool
+chance(double p)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (double) (seed >> 11) < p * 9007199254740992.0;
+}
+
+typedef struct Course
+{
+	int64_t		halted;			/* after so many ends, or -1 */
+	int64_t		whole;			/* the same of a brake that sees the wave as a whole */
+} Course;
+
+#define SEEN	1000			/* pieces that are looked back on */
+
+/* A wave of so many, in pieces, watched from an end on; from another on, more of them fail */
+static Course
+course(int64_t begin, int64_t total, int64_t each, double before, int64_t from, double after, double threshold, double confidence)
+{
+	static BrakePiece piece[12000];
+	Course		c = {-1, -1};
+	int64_t		failed = (int64_t) ((double) begin * before);
+	size_t		count = 0;
+
+	for (int64_t ended = begin; ended < total && (c.halted < 0 || c.whole < 0); count++)
+	{
+		BrakeVerdict verdict;
+		SmsrError	error;
+		bool		halt;
+
+		piece[count] = (BrakePiece) {0, each};
+		for (int64_t i = 0; i < each; i++)
+			piece[count].failed += chance(ended + i < from ? before : after);
+		failed += piece[count].failed;
+		ended += each;
+		if (c.halted < 0)
+		{
+			if (!brake_lately(piece + (count < SEEN ? 0 : count + 1 - SEEN), count < SEEN ? count + 1 : SEEN, total, threshold, confidence, 20, &verdict, &error))
+				abort();
+			c.halted = verdict.halt ? ended : -1;
+		}
+		if (c.whole < 0 && brake(failed, ended, threshold, confidence, 20, &halt, &error) && halt)
+			c.whole = ended;
+	}
+	return c;
+}
+
+TEST_SUITE(brake_lately)
+{
+	static const struct
+	{
+		double		threshold;
+		double		rate;
+		double		most;		/* campaigns that are halted though they are no worse than allowed */
+	}			calm[] = {{0.1, 0.1, 0.02}, {0.1, 0.05, 0}, {0.02, 0.02, 0.02}, {0.02, 0.01, 0}};
+	static const struct
+	{
+		double		threshold;
+		double		after;
+		int64_t		within;		/* ends, in the mean */
+	}			late[] = {{0.1, 1, 100}, {0.1, 0.5, 150}, {0.1, 0.2, 700}, {0.02, 0.3, 120}, {0.02, 0.05, 1500}};
+	BrakeVerdict verdict;
+	SmsrError	error;
+	BrakePiece	p[3] = {{0, 5000}, {60, 100}, {0, 0}};
+
+	for (size_t i = 0; i < sizeof(calm) / sizeof(calm[0]); i++)
+	{
+		int			lately = 0;
+		int			whole = 0;
+
+		for (int n = 0; n < 200; n++)
+		{
+			Course		c = course(0, 20000, 20, calm[i].rate, INT64_MAX, 0, calm[i].threshold, 0.99);
+
+			lately += c.halted >= 0;
+			whole += c.whole >= 0;
+		}
+		printf("# threshold %g, %g fail: of 200 waves of 20000 %d are halted by what ended of late, %d by the whole\n",
+			   calm[i].threshold, calm[i].rate, lately, whole);
+		ok(lately <= calm[i].most * 200, "threshold %g, %g fail: %d of 200 halted", calm[i].threshold, calm[i].rate, lately);
+	}
+	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++)
+	{
+		double		mean = 0;
+		int			missed = 0;
+		int			whole = 0;
+
+		for (int n = 0; n < 20; n++)
+		{
+			Course		c = course(390000, 500000, 50, late[i].threshold / 4, 400000, late[i].after, late[i].threshold, 0.99);
+
+			missed += c.halted < 400000;
+			mean += (double) (c.halted - 400000) / 20;
+			whole += c.whole >= 0;
+		}
+		printf("# threshold %g, from the 400000th of 500000 on %g fail: halted %.0f later; of 20, %d by the whole\n",
+			   late[i].threshold, late[i].after, mean, whole);
+		ok(missed == 0 && mean <= (double) late[i].within, "threshold %g, %g fail in the end: halted after %.0f", late[i].threshold, late[i].after, mean);
+	}
+
+	ok(brake_lately(p, 2, 1000000, 0.1, 0.99, 20, &verdict, &error) && verdict.halt && verdict.failed == 60 && verdict.ended == 100,
+	   "it says for which");
+	ok(brake_lately(p, 2, 1000000, 0.1, 0.99, 101, &verdict, &error) && !verdict.halt, "not for fewer than the minimum");
+	ok(brake_lately(p, 3, 1000000, 0.1, 0.99, 20, &verdict, &error) && verdict.halt, "where nothing has ended since");
+	ok(brake_lately(p, 2, 1000000, 1, 0.99, 20, &verdict, &error) && !verdict.halt, "a threshold of all");
+	ok(brake_lately(NULL, 0, 0, 0.1, 0.99, 0, &verdict, &error) && !verdict.halt, "nothing ended");
+	p[1] = (BrakePiece) {99, 99};
+	ok(brake_lately(p + 1, 1, 99, 0.1, 0.99, 20, &verdict, &error) && !verdict.halt, "too few for a stretch");
+	p[1] = (BrakePiece) {100, 100};
+	ok(brake_lately(p + 1, 1, INT64_MAX, 0.1, 0.99, 20, &verdict, &error) && verdict.halt, "of as many as can be counted");
+	fails(brake_lately((BrakePiece[]) {{0, 1}, {2, 1}}, 2, 9, 0.1, 0.99, 0, &verdict, &error), &error, SMSR_BAD_VALUE, "ended", 1, "more failed than ended");
+	fails(brake_lately((BrakePiece[]) {{-1, 1}}, 1, 9, 0.1, 0.99, 0, &verdict, &error), &error, SMSR_BAD_VALUE, "failed", 0, "less than none failed");
+	fails(brake_lately((BrakePiece[]) {{0, INT64_MAX / 4}, {0, 1}}, 2, 9, 0.1, 0.99, 0, &verdict, &error), &error, SMSR_BAD_VALUE, "ended", 1, "more than can be counted");
+	fails(brake_lately(p, 1, 9, 0.1, 1, 0, &verdict, &error), &error, SMSR_BAD_VALUE, "confidence", 0, "certainty");
+	ok(brake_lately((BrakePiece[]) {{1, 1000}}, 1, 1000, 0, 0.99, 20, &verdict, &error) && verdict.halt &&
+	   brake_lately((BrakePiece[]) {{0, 1000}}, 1, 1000, 0, 0.99, 20, &verdict, &error) && !verdict.halt, "a threshold of none");
+	fails(brake_lately(p, 1, 9, 2, 0.99, 0, &verdict, &error), &error, SMSR_BAD_VALUE, "threshold", 0, "a threshold above 1");
 }
