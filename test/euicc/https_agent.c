@@ -75,6 +75,7 @@ session_end(Fleet *fleet, Card *card, LinkEnd how)
 	HttpsAgent *agent = card->agent;
 
 	https_link_close(&agent->link, how);
+	https_link_close(&agent->silent, LINK_END_RST);
 	http_reader_free(&agent->reader);
 	text_free(&agent->body);
 	free(agent->uri);
@@ -207,7 +208,7 @@ begin(Fleet *fleet, Card *card, const SessionTrigger *trigger, SmsrBytes notific
 	if (set == NULL)
 		return false;
 	agent = make(sizeof *agent);
-	agent->link.fd = -1;
+	agent->link.fd = agent->silent.fd = -1;
 	agent->kvn = set->kvn;
 	agent->key_id = trigger->kvn != 0 && trigger->key_id != 0 ? trigger->key_id : 1;
 	if (!find_server(config, agent, &trigger->connection))
@@ -335,15 +336,30 @@ connect_again(Fleet *fleet, Card *card)
 		session_lost(fleet, card, true);
 }
 
-/* It has ended before its time: another try, or none. */
+/*
+ * A card that has no power or no radio any more tells nobody: its server finds the
+ * connection open, and then another one beside it.
+ */
+static void
+fall_silent(HttpsAgent *agent)
+{
+	https_link_close(&agent->silent, LINK_END_RST);
+	agent->silent = agent->link;
+	agent->link = (HttpsLink) {.fd = -1};
+}
+
 void
 session_lost(Fleet *fleet, Card *card, bool counts)
 {
 	HttpsAgent *agent = card->agent;
 	Rng			rng = session_draw(fleet, card);
 	const bool	forgets = rng_chance(&rng, fleet->faults.https_forget);
+	const uint64_t how = rng_below(&rng, 3);
 
-	https_link_close(&agent->link, rng_below(&rng, 2) == 0 ? LINK_END_FIN : LINK_END_RST);
+	if (how == 2 || !card->on)
+		fall_silent(agent);
+	else
+		https_link_close(&agent->link, how == 0 ? LINK_END_FIN : LINK_END_RST);
 	agent->state = AGENT_WAITING;
 	if ((counts && ++agent->failures > agent->retries) || forgets)
 	{
@@ -352,6 +368,14 @@ session_lost(Fleet *fleet, Card *card, bool counts)
 	}
 	else
 		session_wake(fleet, card, fleet->now + (counts ? agent->retry_delay : OFF_RETRY_US));
+}
+
+void
+session_reconnect(Fleet *fleet, Card *card)
+{
+	https_link_close(&card->agent->link, LINK_END_POLITE);
+	card->agent->state = AGENT_WAITING;
+	session_wake(fleet, card, fleet->now);
 }
 
 void

@@ -224,7 +224,7 @@ take_script(Fleet *fleet, Card *card, const char *next)
 	if (next == NULL)
 		session_end(fleet, card, LINK_END_POLITE);	/* nobody wants the answer */
 	else if (agent->reader.closes)
-		session_lost(fleet, card, false);
+		session_reconnect(fleet, card);
 	else
 		exchange_post(fleet, card);
 }
@@ -256,7 +256,7 @@ take_answer(Fleet *fleet, Card *card)
 			set_uri(agent, next);
 			if (agent->reader.closes)
 			{
-				session_lost(fleet, card, false);
+				session_reconnect(fleet, card);
 				break;
 			}
 			agent->state = AGENT_PAUSING;

@@ -47,6 +47,7 @@ struct HttpsAgent
 	AdminScriptStatus status;
 	Text		body;
 	HttpsLink	link;
+	HttpsLink	silent;			/* the one before, if nobody has told the server that it is over */
 	HttpReader	reader;
 	uint32_t	connections;
 	uint32_t	requests;
@@ -61,6 +62,8 @@ extern void session_wake(Fleet *fleet, Card *card, uint64_t when);
 extern Rng	session_draw(Fleet *fleet, Card *card);
 /* It has ended before its time: another try, or none; "counts": it has failed. */
 extern void session_lost(Fleet *fleet, Card *card, bool counts);
+/* It goes on over another connection, at once. */
+extern void session_reconnect(Fleet *fleet, Card *card);
 extern void session_end(Fleet *fleet, Card *card, LinkEnd how);
 
 /*

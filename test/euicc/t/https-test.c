@@ -520,9 +520,10 @@ test_download(void)
 	fleet_power(&fleet, card, false);
 	for (int i = 0; i < 1000; i++)
 		turn();
+	is(admin_server_connections(), 1, "switched off on the way: the server does not see it");
 	fleet_power(&fleet, card, true);
 	ok(rest(10000) && fleet.stats.downloads == 0 && fleet.stats.https_resumed > 0,
-	   "switched off on the way: the session goes on, the secure channel does not");
+	   "... switched on, the session goes on, the secure channel does not");
 }
 
 /* ---- connections that break ---- */
