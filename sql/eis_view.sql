@@ -306,6 +306,16 @@ UPDATE smsr.euicc_history_default SET gone = false;
 DELETE FROM smsr.euicc_history;
 TRUNCATE smsr.euicc_history_default;
 
+-- ---- many at once: all or none ----
+
+TRUNCATE smsr.euicc CASCADE;
+SELECT r FROM smsr.register_many(ARRAY(SELECT document FROM card.euicc ORDER BY n) || NULL::xml) r;
+SELECT card.try('SELECT count(*) FROM smsr.register_many(ARRAY(SELECT document FROM card.euicc ORDER BY n))');
+TRUNCATE smsr.euicc CASCADE;
+SELECT card.try('SELECT count(*) FROM smsr.register_many(ARRAY(SELECT document FROM card.euicc, generate_series(1, 2)))');
+SELECT count(*) FROM smsr.euicc;
+SELECT count(*) FROM smsr.register_many('{}');
+
 -- ---- no trace ----
 
 \set ECHO none

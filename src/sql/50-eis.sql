@@ -106,6 +106,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION smsr.register_documents(text[]) IS 'Registers EIS documents (ES1.RegisterEIS), all in one statement; one row each, whose reason is NULL if it went in';
 
+CREATE FUNCTION smsr.check_registered(p_eid text, p_element text, p_reason text, p_subject_code text, p_reason_code text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, smsr, pg_temp
+AS $$
+BEGIN
+	IF p_reason IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = CASE WHEN p_reason_code = '3.3' THEN 'unique_violation' ELSE 'invalid_parameter_value' END,
+			MESSAGE = concat_ws(': ', 'EIS is refused', p_element, p_reason),
+			DETAIL = format('EID %s, subject %s, reason %s.', coalesce(p_eid, 'unknown'), p_subject_code, p_reason_code);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION smsr.check_registered(text, text, text, text, text) IS 'Error if a document was refused, of what smsr.register_documents() says of it';
+
 -- In a plan for one call the document would be a constant, which auto_explain and
 -- debug_print_plan show, however it came: plans of these two are for any.
 CREATE FUNCTION smsr.register_eis(eis xml) RETURNS smsr.eid
@@ -124,17 +139,49 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	SELECT r.* INTO STRICT result FROM smsr.register_documents(ARRAY[eis::text]) AS r;
-	IF result.reason IS NULL THEN
-		RETURN result.eid::smsr.eid;
-	END IF;
-	RAISE EXCEPTION USING
-		ERRCODE = CASE WHEN result.reason_code = '3.3' THEN 'unique_violation' ELSE 'invalid_parameter_value' END,
-		MESSAGE = concat_ws(': ', 'EIS is refused', result.element, result.reason),
-		DETAIL = format('EID %s, subject %s, reason %s.', coalesce(result.eid, 'unknown'),
-			result.subject_code, result.reason_code);
+	PERFORM smsr.check_registered(result.eid, result.element, result.reason, result.subject_code, result.reason_code);
+	RETURN result.eid::smsr.eid;
 END
 $$;
 COMMENT ON FUNCTION smsr.register_eis(xml) IS 'Registers an eUICC by its EIS (ES1.RegisterEIS, SGP.02 clause 5.2.1), called by its EUM; key values come wrapped under the EUM''s transport key. NULL: refused';
+
+-- Many in one statement: planning alone takes longer than what one document needs.
+CREATE FUNCTION smsr.register_many(documents xml[]) RETURNS SETOF smsr.eid
+	LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, smsr, pg_temp
+	SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+	-- as that of register_inbox()
+	batch_size CONSTANT int := 1000;
+	texts text[];
+	eums text[];
+	maker text;
+	own text[];
+	result record;
+BEGIN
+	FOR at IN 1 .. cardinality(documents) BY batch_size LOOP
+		SELECT array_agg(d.document::text ORDER BY d.n), array_agg(e.eum ORDER BY d.n) INTO texts, eums
+			FROM unnest(documents[at : at + batch_size - 1]) WITH ORDINALITY AS d (document, n)
+				CROSS JOIN LATERAL (SELECT CASE WHEN count(DISTINCT i::text) = 1 THEN btrim(min(i::text), E' \t\r\n') END AS eum
+					FROM unnest(xpath('//*[translate(local-name(), "EUMID-", "eumid") = "eumid"]/text()', d.document)) AS i) AS e
+			WHERE d.document IS NOT NULL;
+		FOR maker IN SELECT DISTINCT u FROM unnest(eums) AS u ORDER BY u LOOP
+			own := ARRAY(SELECT t.document FROM unnest(texts, eums) WITH ORDINALITY AS t (document, eum, n)
+				WHERE t.eum IS NOT DISTINCT FROM maker ORDER BY t.n);
+			IF NOT smsr.permit('register_eis', p_arguments => jsonb_build_object('eum_id', maker)) THEN
+				RETURN QUERY SELECT NULL::smsr.eid FROM unnest(own);
+				CONTINUE;
+			END IF;
+			FOR result IN SELECT r.* FROM smsr.register_documents(own) AS r ORDER BY r.line LOOP
+				PERFORM smsr.check_registered(result.eid, result.element, result.reason, result.subject_code, result.reason_code);
+				RETURN NEXT result.eid::smsr.eid;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION smsr.register_many(xml[]) IS 'Registers eUICCs by their EIS, all or, if one of them is refused for what it says, none; NULL for each whose EUM the caller may not act for';
 
 CREATE FUNCTION smsr.register_inbox(OUT registered bigint, OUT rejected bigint)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

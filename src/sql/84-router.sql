@@ -473,7 +473,7 @@ CREATE FUNCTION smsr.router_sql(shards text[], cluster name DEFAULT 'smsr', part
 			(SELECT string_agg(smsr.router_function(cluster, r.function, r.way), E'\n' ORDER BY r.function::text) FROM smsr.router_routes() r WHERE r.way NOT LIKE 'campaign%'),
 			smsr.router_campaigns(cluster),
 			format(E'CREATE FUNCTION smsr.register_eis(documents xml[], call_reason text DEFAULT current_setting(''smsr.reason'', true)) RETURNS SETOF smsr.eid\n\tLANGUAGE plproxy\n\tAS $$\n\tCLUSTER %L; SPLIT documents; RUN ON smsr_router.place_of_document(documents);\n'
-				'\tSELECT smsr.register_eis(d.d) FROM pg_catalog.set_config(''smsr.reason'', coalesce($2, ''''), true), LATERAL pg_catalog.unnest($1) d(d);\n\t$$;', cluster),
+				'\tSELECT r.r FROM pg_catalog.set_config(''smsr.reason'', coalesce($2, ''''), true), LATERAL smsr.register_many($1) r(r);\n\t$$;', cluster),
 			'COMMENT ON FUNCTION smsr.register_eis(xml[], text) IS ''Registers many eUICCs: on each shard its share, all or nothing'';',
 			'GRANT EXECUTE ON FUNCTION smsr.register_eis(xml[], text) TO smsr_administrator, smsr_tenant;',
 			'-- not here, but on the shards: ' || (SELECT string_agg(DISTINCT p.proname, ', ' ORDER BY p.proname)

@@ -101,7 +101,7 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 		SELECT l.r::name, f::name
 		FROM (VALUES
 			-- of parties: what each is allowed there is smsr.authorise()'s to say
-			('{smsr_tenant,smsr_administrator}'::text[], '{register_eis,request,create_isdp,send_data,profile_download_completed,enable_profile,
+			('{smsr_tenant,smsr_administrator}'::text[], '{register_eis,register_many,request,create_isdp,send_data,profile_download_completed,enable_profile,
 				disable_profile,delete_profile,delete_isdp,set_fallback_attribute,set_emergency_profile_attribute,
 				unset_emergency_profile_attribute,update_connectivity_parameters,audit_eis,
 				prepare_smsr_change,smsr_change,update_policy_rules,update_subscription_address,update_eis_additional_properties,

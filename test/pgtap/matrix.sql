@@ -222,6 +222,8 @@ INSERT INTO entry (function, rules, state, call, recorded_as) VALUES
 	('request', 'profile', 'Disabled', 'smsr.request(''enable_profile'', ARRAY[$1], ARRAY[$2])', 'enable_profile'),
 	('request', 'own', 'Disabled', 'smsr.request(''update_smsr_addressing'', ARRAY[$1], arguments => ''{"{\"sms_address\": \"+4917\"}"}'')', 'update_smsr_addressing'),
 	('request', 'keys asked', NULL, 'smsr.request(''rotate_keys'', ARRAY[$1])', 'rotate_keys'),
+	('register_many', 'maker''s', NULL, 'smsr.register_many(ARRAY[format(''<EIS><EumId>%s</EumId></EIS>'', $4)::xml])', 'register_eis'),
+	('register_many', 'not the maker''s', NULL, 'smsr.register_many(''{<EIS><EumId>1.3.6.1.4.1.99999.200.98</EumId></EIS>}'')', 'register_eis'),
 	('delete_isdp', 'profile', 'Disabled', 'smsr.delete_isdp($1, $2)', 'delete_profile');
 -- what policies and views of tenants ask: of the caller alone, so it has no object and is nobody's secret
 CREATE TABLE not_entry (function name);
