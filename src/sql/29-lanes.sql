@@ -113,7 +113,7 @@ CREATE TABLE smsr.bind_count (
 	messages int NOT NULL,
 	PRIMARY KEY (slot, gateway, connection)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
-COMMENT ON TABLE smsr.bind_count IS 'Short messages that SMSCs have accepted, by bind and ten seconds; of the last hour';
+COMMENT ON TABLE smsr.bind_count IS 'Short messages that SMSCs have accepted, by bind and ten seconds; of the last six hours, for forecasts';
 COMMENT ON COLUMN smsr.bind_count.slot IS 'When its ten seconds began';
 COMMENT ON COLUMN smsr.bind_count.connection IS 'Process of the server that counted';
 

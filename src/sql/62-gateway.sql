@@ -64,7 +64,7 @@ CREATE FUNCTION smsr.sms_submitted(sms_ids bigint[], smsc_ids text[]) RETURNS vo
 				-- once a slot; of what another is at the same time removing, nothing
 				DELETE FROM smsr.bind_count b
 					WHERE b.ctid = ANY (ARRAY(SELECT o.ctid FROM smsr.bind_count o
-						WHERE o.slot < (SELECT min(c.slot) FROM counted c WHERE c.first) - interval '1 hour' FOR UPDATE SKIP LOCKED));
+						WHERE o.slot < (SELECT min(c.slot) FROM counted c WHERE c.first) - interval '6 hours' FOR UPDATE SKIP LOCKED));
 				-- a card that does not answer may be on another profile than the EIS has it,
 				-- after a fall-back that was not heard or a restore: the same octets there too
 				IF EXISTS (SELECT FROM smsr.outbound o WHERE o.id = ANY (ARRAY(SELECT unnest(packets))) AND o.attempts >= 3) THEN

@@ -210,7 +210,7 @@ CREATE TABLE smsr.campaign_pace (
 	PRIMARY KEY (campaign_id, at)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE smsr.campaign_pace IS 'How many members of a campaign were released and ended in ten seconds each: its course, and its rate';
-COMMENT ON COLUMN smsr.campaign_pace.at IS 'Beginning of the ten seconds; those in which nothing happened have no row';
+COMMENT ON COLUMN smsr.campaign_pace.at IS 'Beginning of the ten seconds; those in which it did not run or no window was open have no row';
 
 -- It goes with its campaign (smsr.forget_campaign()), and not before.
 CREATE FUNCTION smsr.keep_frozen() RETURNS trigger

@@ -21,24 +21,28 @@ CREATE FUNCTION smsr.messages_to_follow(function text) RETURNS int
 	END;
 COMMENT ON FUNCTION smsr.messages_to_follow(text) IS 'How many messages follow the first of an operation that goes well';
 
-CREATE FUNCTION smsr.sms_rates() RETURNS float8[]
+CREATE FUNCTION smsr.sms_rates(OUT rates float8[], OUT seconds int)
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
-	DECLARE
-		rates float8[];
 	BEGIN
-		SELECT array_agg(s.messages / 10.0 ORDER BY s.slot) INTO rates
-			FROM (SELECT b.slot, sum(b.messages) AS messages FROM smsr.bind_count b
-				WHERE b.slot >= now() - interval '1 hour' AND b.slot < date_bin('10 s', now(), 'epoch')
-				GROUP BY b.slot ORDER BY b.slot DESC LIMIT 60) s;
+		-- as many intervals as of a campaign under way
+		SELECT array_agg(r.rate ORDER BY r.n), max(r.seconds) INTO rates, seconds
+			FROM (SELECT (s.place - s.slots % s.each) / s.each AS n, sum(s.messages)::float8 / (10 * s.each) AS rate, 10 * s.each AS seconds
+				FROM (SELECT b.*, ceil(b.slots / 36.0)::int AS each
+					FROM (SELECT sum(x.messages) AS messages, row_number() OVER (ORDER BY x.slot) - 1 AS place, count(*) OVER () AS slots
+						FROM smsr.bind_count x
+						WHERE x.slot >= now() - interval '6 hours' AND x.slot < date_bin('10 s', now(), 'epoch')
+						GROUP BY x.slot) b) s
+				WHERE s.place >= s.slots % s.each
+				GROUP BY 1, s.each) r;
 		IF rates IS NULL THEN
 			-- nothing was carried of late: what they are allowed
 			SELECT array_agg(l.rate) INTO rates FROM (SELECT sum(g.per_second)::float8 AS rate FROM smsr.gateway_limit g) l WHERE l.rate > 0;
+			seconds := 10;
 		END IF;
-		RETURN rates;
 	END $$;
-COMMENT ON FUNCTION smsr.sms_rates() IS 'Short messages a second of all binds together, in each ten seconds of the last hour in which any were carried; what they are allowed if none were; NULL: nobody knows';
+COMMENT ON FUNCTION smsr.sms_rates() IS 'Short messages a second of all binds together in intervals of so many seconds, 36 at most, of those ten seconds of the last six hours in which any were carried; what they are allowed if none were; NULL: nobody knows';
 
 CREATE FUNCTION smsr.rehearse(campaign bigint)
 	RETURNS TABLE (verdict text, subject_code text, reason_code text, because text, members bigint, messages bigint,
@@ -51,7 +55,7 @@ CREATE FUNCTION smsr.rehearse(campaign bigint)
 	DECLARE
 		c smsr.campaign := smsr.see_campaign(rehearse.campaign);
 		own boolean := coalesce(smsr.party_kind(c.party_id) = 'OWN', false);
-		rates float8[] := smsr.sms_rates();
+		seen record := smsr.sms_rates();
 		step text;
 		step_enabled text;
 		answers jsonb;
@@ -115,8 +119,8 @@ CREATE FUNCTION smsr.rehearse(campaign bigint)
 			INTO parts
 			FROM (SELECT n.windows, n.time_zone, sum(t.messages)::bigint AS messages
 				FROM told t JOIN smsr.lane n ON n.id = t.lane_id GROUP BY n.id) l;
-		IF rates IS NOT NULL THEN
-			SELECT * INTO f FROM smsr.forecast(parts.messages, parts.windows, parts.local, rates, 10);
+		IF seen.rates IS NOT NULL THEN
+			SELECT * INTO f FROM smsr.forecast(parts.messages, parts.windows, parts.local, seen.rates, seen.seconds);
 		ELSE
 			SELECT NULL::float8 AS expected, NULL::float8 AS earliest, NULL::float8 AS latest INTO f;
 		END IF;

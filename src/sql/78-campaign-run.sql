@@ -455,26 +455,34 @@ CREATE FUNCTION smsr.brake_campaign(c smsr.campaign) RETURNS boolean
 	END $$;
 COMMENT ON FUNCTION smsr.brake_campaign(smsr.campaign) IS 'Halt a campaign if too many fail, of the wave or of what ended of late; whether it does';
 
--- At the rate at which members have ended of late: in it is whatever slows them.
+-- At the rate at which members have ended while it ran and a window was open, hours
+-- back: in it is whatever slows them, also that nothing ended.  Intervals are as long
+-- as makes 36 of them, so that they reach over many changes of a bind's rate.
 CREATE FUNCTION smsr.forecast_campaign(c smsr.campaign) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
 		rates float8[];
+		seconds float8;
 		parts record;
 		expected float8;
 		earliest float8;
 		latest float8;
 		soaks interval;
 	BEGIN
-		SELECT array_agg(coalesce(p.succeeded + p.failed, 0) / 10.0 ORDER BY g.at) INTO rates
-			FROM (SELECT max(p.at) AS last, greatest(max(p.at) - interval '290 s', min(p.at)) AS first
-					FROM smsr.campaign_pace p
-					-- the last ten seconds are not over
-					WHERE p.campaign_id = c.id AND p.succeeded + p.failed > 0 AND p.at < now() - interval '10 s') s
-				CROSS JOIN LATERAL generate_series(s.first, s.last, interval '10 s') g (at)
-				LEFT JOIN smsr.campaign_pace p ON p.campaign_id = c.id AND p.at = g.at;
+		SELECT array_agg(r.rate ORDER BY r.n), max(r.seconds) INTO rates, seconds
+			FROM (SELECT i.n, sum(i.ended)::float8 / max(i.seconds) AS rate, max(i.seconds) AS seconds
+				FROM (SELECT s.ended, s.each * 10 AS seconds, (s.place - s.slots % s.each) / s.each AS n, s.place >= s.slots % s.each AS full
+					FROM (SELECT p.ended, p.place, p.slots, ceil(p.slots / 36.0)::int AS each
+						FROM (SELECT p.succeeded + p.failed AS ended, row_number() OVER (ORDER BY p.at) - 1 AS place, count(*) OVER () AS slots
+							FROM smsr.campaign_pace p
+							-- the last ten seconds are not over, and before the first end nothing could
+							WHERE p.campaign_id = c.id AND p.at < now() - interval '10 s'
+								AND p.at >= (SELECT min(f.at) FROM smsr.campaign_pace f
+									WHERE f.campaign_id = c.id AND f.at >= now() - interval '6 hours' AND f.succeeded + f.failed > 0)) p) s) i
+				WHERE i.full
+				GROUP BY i.n) r;
 		IF rates IS NOT NULL THEN
 			SELECT array_agg(l.members) || w.under_way AS members, array_agg(l.windows) || NULL::text AS windows,
 					array_agg(coalesce(now() AT TIME ZONE l.time_zone, now() AT TIME ZONE 'UTC')) || now() AT TIME ZONE 'UTC' AS local,
@@ -487,14 +495,14 @@ CREATE FUNCTION smsr.forecast_campaign(c smsr.campaign) RETURNS void
 						FROM smsr.campaign_wave v WHERE v.campaign_id = c.id) w
 				GROUP BY w.under_way, w.soaks;
 			SELECT f.expected, f.earliest, f.latest INTO expected, earliest, latest
-				FROM smsr.forecast(parts.members, parts.windows, parts.local, rates, 10) f;
+				FROM smsr.forecast(parts.members, parts.windows, parts.local, rates, seconds) f;
 			soaks := parts.soaks;
 		END IF;
 		UPDATE smsr.campaign x SET forecast_at = now(), forecast_expected = now() + expected * interval '1 s' + soaks,
 				forecast_earliest = now() + earliest * interval '1 s' + soaks, forecast_latest = now() + latest * interval '1 s' + soaks
 			WHERE x.id = c.id;
 	END $$;
-COMMENT ON FUNCTION smsr.forecast_campaign(smsr.campaign) IS 'Note when a campaign will be over, at the rate of its last minutes';
+COMMENT ON FUNCTION smsr.forecast_campaign(smsr.campaign) IS 'Note when a campaign will be over, at its rate in the last six hours as far as it ran and a window was open';
 
 CREATE FUNCTION smsr.step_campaign(p_id bigint, p_most int) RETURNS int
 	LANGUAGE plpgsql VOLATILE
@@ -520,6 +528,12 @@ CREATE FUNCTION smsr.step_campaign(p_id bigint, p_most int) RETURNS int
 		ELSIF c.state = 'running' AND NOT (n > 0 AND smsr.brake_campaign(c)) THEN
 			c.wave := smsr.advance_wave(c);
 			IF c.wave IS NOT NULL THEN
+				-- ten seconds in which nothing happens, though it might have, count too
+				INSERT INTO smsr.campaign_pace (campaign_id, at, released, succeeded, failed)
+					SELECT c.id, to_timestamp(floor(extract(epoch FROM now()) / 10) * 10), 0, 0, 0
+					WHERE EXISTS (SELECT FROM smsr.campaign_stretch s JOIN smsr.lane l ON l.id = s.lane_id
+						WHERE s.campaign_id = c.id AND s.next <= s.last AND smsr.lane_open(l.open, l.windows, l.time_zone, now()))
+					ON CONFLICT (campaign_id, at) DO NOTHING;
 				n := n + smsr.release_campaign(c, p_most);
 				IF c.forecast_at IS NULL OR c.forecast_at < now() - interval '10 s' THEN
 					PERFORM smsr.forecast_campaign(c);
