@@ -26,6 +26,8 @@
 
 /* a handshake that may have to make room: a card's takes a second or two */
 #define EVICTION_AGE 3000
+/* how often to complain of the database */
+#define SAY_LATE 10000
 /* how long a peer has to hear our good-bye */
 #define LINGER 2000
 /* a bell may ring for every packet; an answer is worth so long a wait */
@@ -597,6 +599,18 @@ client_ready(Client *client, uint32_t events)
  * time
  */
 
+/* It is the same database for everybody: once in a while is enough. */
+static void
+say_late(Endpoint *endpoint)
+{
+	int64_t		now = clock_now();
+
+	if (endpoint->said_late_at != 0 && now - endpoint->said_late_at < SAY_LATE)
+		return;
+	log_warning("https %s: the database has not answered in time", endpoint->name);
+	endpoint->said_late_at = now;
+}
+
 static void
 too_late(Client *client)
 {
@@ -616,7 +630,7 @@ too_late(Client *client)
 		case CLIENT_ASKING:
 		case CLIENT_HELD:
 			/* what was asked may still happen; the database hears of the end behind it */
-			log_warning("https %s: the database has not answered in time", client->endpoint->name);
+			say_late(client->endpoint);
 			tell_end(client, REASON_DATABASE);
 			refuse(client, 503, REASON_DATABASE);
 			go(client);

@@ -26,6 +26,7 @@ typedef struct Endpoint
 	bool		draining;
 	int64_t		accept_at;		/* no more before then */
 	int64_t		said_full_at;
+	int64_t		said_late_at;
 	int64_t		bell_at;		/* when the doorbell last rang */
 	int64_t		poll_interval;
 	ClientList	arriving;		/* whose handshake is not done, the oldest first */

@@ -87,6 +87,17 @@ watch_alerts(int write_p, int version, int content_type, const void *data, size_
 		tls->renegotiates = true;
 }
 
+/* Stacks for handshakes that wait are the thread's: its servers share them. */
+static bool
+start_waiting(void)
+{
+	static bool started;
+
+	if (!started)
+		started = ASYNC_init_thread(WAITING_FOR_KEYS, 0) == 1;
+	return started;
+}
+
 TlsServer *
 tls_server_new(int record_size)
 {
@@ -99,7 +110,7 @@ tls_server_new(int record_size)
 		!SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) ||
 		!SSL_CTX_set_cipher_list(context, SUITES) ||
 		!SSL_CTX_set_max_send_fragment(context, (size_t) record_size) ||
-		!ASYNC_init_thread(WAITING_FOR_KEYS, 0))
+		!start_waiting())
 	{
 		log_error("TLS cannot be set up: %s", ERR_reason_error_string(ERR_peek_last_error()));
 		ERR_clear_error();

@@ -1,4 +1,4 @@
-# libFuzzer on the readers of core.  Included by the Makefile after core.mk.
+# libFuzzer on the readers of core, and the gateway's.  Included by the Makefile after core.mk.
 # What a run finds stays in build/fuzz; test/fuzz/corpus has the seeds.
 
 FUZZ_CC = clang
@@ -22,6 +22,8 @@ $(addprefix build/fuzz/,$(fuzz_targets)): build/fuzz/%: test/fuzz/%.c $(wildcard
 		build/fuzz/libcore.a
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Isrc -o $@ $< \
 		build/fuzz/libcore.a $(CORE_LIBS)
+
+build/fuzz/fuzz_http_request: gateway/request.c gateway/request.h gateway/memory.c
 
 .PHONY: fuzz fuzz-quick fuzz-build
 fuzz-build: $(addprefix build/fuzz/,$(fuzz_targets))
