@@ -78,10 +78,11 @@ sub configure
 sub begin
 {
 	my (%https) = @_;
+	my $general = delete $https{general} // {};
 	is(stop_gateway($gateway), 0, 'the gateway before ends well') if $gateway && !exists $gateway->{status};
 	fresh_schema();
 	sql($stub);
-	$gateway = start_gateway(configure({}, %https));
+	$gateway = start_gateway(configure($general, %https));
 	wait_for(sub { (() = gateway_log($gateway) =~ /(keys|https)\): connected/g) >= 6 }) or diag(gateway_log($gateway));
 	return;
 }
@@ -176,6 +177,13 @@ for my $case (
 }
 is(sql("SELECT call FROM smsr.call ORDER BY n LIMIT 1"), 'POST', 'an end is told after what was asked before it');
 
+# no octet buys time
+$card = card("POST /echo HTTP/1.1\r\nX-Slow: ");
+my $began = time;
+say_to($card, 's') while !hears($card, qr/^HTTP.1.1 408 /, 0.2) && time - $began < 8;
+cmp_ok(time - $began, '<', 8, 'a header that comes octet by octet is not waited for');
+hang_up($card);
+
 # a card that goes while its request is under way: the end comes behind it, and says that no answer left
 begin(request_timeout => '5s', idle_timeout => '5s');
 $card = card(post('/slow?0.5'));
@@ -239,7 +247,7 @@ is(stop_gateway($gateway), 0, 'ends');
 #
 # the operator: statistics, HUP, the end, an address that is taken
 #
-begin(idle_timeout => '20s', request_timeout => '3s');
+begin(idle_timeout => '20s', request_timeout => '10s', general => { shutdown_timeout => '8s' });
 $card = card(post('/echo', 'x'));
 my $stranger = card(undef, identity => 'stranger');
 ok(hears($card, qr/x/), 'a card');
@@ -268,16 +276,17 @@ is($status, 1, 'a second gateway at the same address');
 like($errors, qr/https cards: cannot listen at 127\.0\.0\.1, port $port: Address already in use/, 'says so');
 
 forget();
-my $busy = card(post('/slow?1.5', 'to the end'));
+my $busy = card(post('/slow?3', 'to the end'));
 my $waits = card(post('/hold?30s'));
-my $began = card("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+my $half = card(post('/echo', 'whole') . "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab");
+hears($half, qr/whole/);
 ok(wait_for(sub { (() = (calls() // '') =~ /next/g) > 1 && sql('SELECT pg_stat_clear_snapshot()') eq ''
 	&& sql(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) == 1 }), 'idle, held, within a request and at the database');
 kill 'TERM', $gateway->{pid};
 ok(wait_for(sub { !IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) }, undef, 0.5), 'TERM: no further session');
-ok(hears($_, undef, 0.4), 'what waits is let go at once') for $card, $waits;
-say_to($began, 'cd');
-ok(hears($began, qr/Connection: close.*abcd/s), 'a request that had begun is answered');
+ok(hears($_, undef, 1), 'what waits is let go at once') for $card, $waits;
+say_to($half, 'cd');
+ok(hears($half, qr/Connection: close.*abcd/s), 'a request that had begun is answered');
 ok(hears($busy, qr/Connection: close.*to the end/s), 'and one that was asked');
 ok(wait_exit($gateway), 'then it ends');
 is($gateway->{status}, 0, 'with status 0');
