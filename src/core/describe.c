@@ -11,9 +11,12 @@
 #include "es5.h"
 #include "notification.h"
 #include "script.h"
+#include "session_trigger.h"
 
 /* a default notification's template, SGP.02 clause 4.1.1.11 */
 #define TAG_NOTIFICATION	0xE1
+/* an administration session trigger's, GlobalPlatform Amendment B clause 3.7 */
+#define TAG_TRIGGER			0x81
 
 static void say(SmsrWriter *out, const char *format,...)
 #if defined(__GNUC__)
@@ -167,6 +170,25 @@ describe_script(SmsrBytes data, SmsrWriter *out)
 		say(out, "%sunreadable from here (%s)", separator, error.field);
 }
 
+static void
+describe_trigger(SmsrBytes data, SmsrWriter *out)
+{
+	SessionTrigger trigger = {0};
+	char		name[ACCESS_NAME_MAX];
+	SmsrError	error = {0};
+
+	if (!session_trigger_read(data, name, &trigger, &error))
+	{
+		say(out, "unreadable session trigger (%s)", error.field);
+		return;
+	}
+	say(out, "open a session");
+	if (trigger.host.len > 0)
+		say(out, ", host %.*s", (int) (trigger.host.len < 100 ? trigger.host.len : 100), (const char *) trigger.host.data);
+	if (trigger.connection.has_port)
+		say(out, ", port %u", trigger.connection.port);
+}
+
 void
 describe(SmsrBytes data, SmsrWriter *out)
 {
@@ -185,6 +207,8 @@ describe(SmsrBytes data, SmsrWriter *out)
 		say(out, "notification type %u sequence %u enabled", n.type, n.sequence);
 		describe_aid(&n.enabled, out);
 	}
+	else if (data.data[0] == TAG_TRIGGER)
+		describe_trigger(data, out);
 	else
 		describe_script(data, out);
 }

@@ -9,7 +9,8 @@
 
 /*
  * Write what secured data says, as text without a NUL, into out: a command
- * script, a response script or a default notification.  What is none of them,
+ * script, a response script, a default notification or what has a card open a
+ * session.  What is none of them,
  * or can not be read to its end, is said so; nothing is an error.  Text that
  * does not fit is cut.
  */

@@ -91,6 +91,14 @@ int			smsr_retry_initial = 60;
 int			smsr_retry_max = 60 * 60;
 
 /*
+ * smsr.https_hold: how long a request over HTTPS waits for what is to come; a
+ * card's own patience is not known, that of modems is rarely below half a minute.
+ * smsr.https_session_timeout: after which a session is taken for lost.
+ */
+static int	smsr_https_hold = 20;
+static int	smsr_https_session_timeout = 5 * 60;
+
+/*
  * smsr.tp_pid, smsr.tp_dcs: protocol identifier and coding scheme of messages
  * to cards: (U)SIM data download, 8 bit class 2 (TS 31.115 clause 4).  Some
  * SMSCs want another coding.
@@ -384,6 +392,16 @@ _PG_init(void)
 							"Longest wait between re-transmissions.",
 							NULL,
 							&smsr_retry_max, 60 * 60, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.https_hold",
+							"Longest that a card's request over HTTPS waits for its answer while more is to come.",
+							"Then the card is to ask again.",
+							&smsr_https_hold, 20, 1, 3600,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("smsr.https_session_timeout",
+							"How long after a card's last request over HTTPS its session is taken for lost.",
+							NULL,
+							&smsr_https_session_timeout, 300, 1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("smsr.tp_pid",
 							"TP-PID of short messages to cards.",

@@ -11,6 +11,8 @@ CREATE TABLE smsr.https_session (
 	began_at timestamptz NOT NULL DEFAULT now(),
 	last_at timestamptz NOT NULL DEFAULT now(),
 	requests int NOT NULL DEFAULT 0,
+	request_at timestamptz NOT NULL DEFAULT now(),
+	request_uri text NOT NULL,
 	uri text NOT NULL,
 	script_id bigint,
 	script_request int,
@@ -27,6 +29,8 @@ COMMENT ON COLUMN smsr.https_session.session IS 'What the gateway calls the conn
 COMMENT ON COLUMN smsr.https_session.kvn IS 'Version of the SCP81 key set that it was opened under';
 COMMENT ON COLUMN smsr.https_session.last_at IS 'When the card was last heard in it, or the gateway last asked for it';
 COMMENT ON COLUMN smsr.https_session.requests IS 'How many requests have come in it';
+COMMENT ON COLUMN smsr.https_session.request_at IS 'When the last of them came';
+COMMENT ON COLUMN smsr.https_session.request_uri IS 'What it was sent to';
 COMMENT ON COLUMN smsr.https_session.uri IS 'Path of the card''s first request: what it is told to go on with';
 COMMENT ON COLUMN smsr.https_session.script_id IS 'The script (smsr.outbound.id) that the card was given last and has not answered, in this session or one before it; whether it arrived is not known';
 COMMENT ON COLUMN smsr.https_session.script_request IS 'In which request of the session it was given';
@@ -60,8 +64,8 @@ CREATE TABLE smsr.bearer_record (
 	PRIMARY KEY (eum_id, platform_type, platform_version, part)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE smsr.bearer_record IS 'What worked with each kind of device';
-COMMENT ON COLUMN smsr.bearer_record.part IS 'Which connections count here';
+COMMENT ON COLUMN smsr.bearer_record.part IS 'Which connections count here; -1: what smsr.weigh_bearers() found';
 COMMENT ON COLUMN smsr.bearer_record.triggers IS 'Short messages that were to have a card open a session';
 COMMENT ON COLUMN smsr.bearer_record.opened IS 'Sessions that were opened upon them';
-COMMENT ON COLUMN smsr.bearer_record.packets IS 'Commands that went by short message though a session would have done';
+COMMENT ON COLUMN smsr.bearer_record.packets IS 'Commands that went by short message, of those looked at';
 COMMENT ON COLUMN smsr.bearer_record.answered IS 'Those of them that the card answered';

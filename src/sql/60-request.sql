@@ -151,6 +151,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		batch CONSTANT int := 10000;
 		ids bigint[];
 		concerned smsr.eid[] := eids;
+		sessions CONSTANT boolean := smsr.bearers_matter(function);
 		part record;
 		known bigint[];
 		seconds boolean[];
@@ -206,7 +207,9 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				FROM smsr.procedure(function, NULL, 'waiting', NULL, false, false, 'start') s,
 					unnest(coalesce(arguments, '{NULL}')) a;
 			-- as smsr.claim_sms() counts
-			IF smsr.sms_segment_count(longest + 45) > smsr.setting('max_segments')::int THEN
+			IF smsr.sms_segment_count(longest + 45) > smsr.setting('max_segments')::int
+				-- a session has room for more
+				AND (function <> 'update_connectivity_parameters' OR EXISTS (SELECT FROM unnest(eids) u WHERE NOT smsr.can_https(u))) THEN
 				RAISE EXCEPTION 'the command takes more short messages than smsr.max_segments'
 					USING ERRCODE = 'invalid_parameter_value',
 						DETAIL = format('Its script of %s octets takes %s, smsr.max_segments is %s.', longest,
@@ -369,6 +372,9 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				INTO done
 				FROM decided d
 					CROSS JOIN recorded;	-- one row, and a volatile call that must be made
+			IF sessions THEN
+				PERFORM smsr.set_bearers(part.eids, part.ids);
+			END IF;
 			FOR k IN 1 .. coalesce(cardinality(done.known_turns), 0) LOOP
 				ids[done.known_turns[k]] := done.known_ids[k];
 			END LOOP;

@@ -226,6 +226,9 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 	BEGIN
 		WITH gone AS (
 			DELETE FROM smsr.outbound o WHERE o.eid = p_eid AND o.operation_id = p_operation RETURNING *
+		), counted AS MATERIALIZED (
+			SELECT count(smsr.count_bearer(g.eid, g.attempts, 0)) FROM gone g
+				WHERE g.bearer = 'https' AND g.session IS NULL AND g.mno_id IS NOT NULL AND g.attempts > 0
 		)
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
 			outcome, detail, sent_at, octets, script)
@@ -234,7 +237,7 @@ CREATE FUNCTION smsr.drop_packet(p_eid smsr.eid, p_operation bigint, p_outcome t
 			-- whoever gets hold of the old keys would have the new ones from it
 			CASE WHEN g.step <> 'put_key' THEN g.packet END,
 			smsr.recorded_script(CASE WHEN g.packet IS NOT NULL THEN coalesce(g.trigger, g.script) ELSE g.script END)
-		FROM gone g;
+		FROM gone g CROSS JOIN counted;
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packet(smsr.eid, bigint, text, text) IS 'An operation''s packet is done: its story goes to smsr.message';
 
@@ -261,9 +264,10 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_lane big
 			JOIN smsr.euicc e ON e.eid = o.eid
 			LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'
 		WHERE o.eid = p_eid AND o.id = p_operation;
+		PERFORM smsr.set_bearers(ARRAY[p_eid], ARRAY[p_operation]);
 	END $$;
 COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint, bigint)
-	IS 'Queue, in a lane, the command of an operation''s step; it is sealed when a gateway claims it. Held while nobody knows where the card is';
+	IS 'Queue, in a lane, the command of an operation''s step, by the bearer that it is for; it is sealed when a gateway claims it. Held while nobody knows where the card is';
 
 CREATE FUNCTION smsr.leaving(p_eid smsr.eid) RETURNS boolean
 	LANGUAGE plpgsql STABLE

@@ -15,6 +15,8 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	DECLARE
+		sessions CONSTANT boolean := EXISTS (SELECT FROM smsr.https_session h WHERE h.state = 'open');
 	BEGIN
 		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'por', m.originator, m.octets, c.data, c.step, c.cntr, c.status,
 				d.deleted, NULL, NULL, NULL, NULL, NULL, NULL, NULL, o.ctid, c.ctid, c.packets > 1,
@@ -48,14 +50,17 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 				AND o.step IN ('create', 'enable', 'disable', 'delete', 'set_fallback', 'master_delete', 'set_emergency',
 					'unset_emergency', 'confirm', 'auto_delete')
 				AND smsr.plain_effects(r.effects)
+				AND NOT (sessions AND EXISTS (SELECT FROM smsr.https_session h WHERE h.eid = m.eid AND h.state = 'open'))
 				AND (SELECT count(*) FROM smsr.unknown_outcome w WHERE w.eid = m.eid) = 0);
 	END $$;
-COMMENT ON FUNCTION smsr.read_answers(int[], smsr.eid[], text[], bytea[]) IS 'Those messages, at most one an eUICC, that are an answer to a command under way and lead to nothing but plain effects';
+COMMENT ON FUNCTION smsr.read_answers(int[], smsr.eid[], text[], bytea[]) IS 'Those messages, at most one an eUICC, that are an answer to a command under way, of a card that has no session, and lead to nothing but plain effects';
 
 CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators text[], tp_uds bytea[]) RETURNS smsr.event[]
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	DECLARE
+		sessions CONSTANT boolean := EXISTS (SELECT FROM smsr.https_session h WHERE h.state = 'open');
 	BEGIN
 		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'notification', m.originator, m.octets, c.data, NULL, NULL, NULL,
 				'{}', c.type, c.sequence, c.isdp_aid, f.isdp_aid IS DISTINCT FROM c.isdp_aid, nullif(f.isdp_aid, c.isdp_aid),
@@ -90,6 +95,7 @@ CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators t
 				AND ((c.sequence - e.notification_sequence) & 65535 BETWEEN 2 AND 1000) IS NOT TRUE
 				AND smsr.overtaken(c.sequence, e.notification_sequence, e.notification_at) IS NOT TRUE
 				AND 'follow' = ANY (r.effects) AND smsr.plain_effects(r.effects)
+				AND NOT (sessions AND EXISTS (SELECT FROM smsr.https_session h WHERE h.eid = m.eid AND h.state = 'open'))
 				AND (SELECT count(*) FROM smsr.unknown_outcome w WHERE w.eid = m.eid) = 0);
 	END $$;
 COMMENT ON FUNCTION smsr.read_notifications(int[], smsr.eid[], text[], bytea[]) IS 'Those messages, at most one an eUICC, that are a notification which the eUICC''s operation awaits, of a profile that has a number, and the next after the last';

@@ -129,12 +129,6 @@ CREATE FUNCTION smsr.receive_notification(received_at timestamptz, originator te
 	DECLARE
 		c record;
 		opened record;
-		n record;
-		card smsr.euicc;
-		op smsr.operation;
-		told text;
-		event text;
-		awaited boolean;
 	BEGIN
 		FOR c IN
 			SELECT k.*
@@ -161,77 +155,97 @@ CREATE FUNCTION smsr.receive_notification(received_at timestamptz, originator te
 			RETURN smsr.record_in(received_at, originator, tp_ud, 'not for the SM-SR', 'it is of another application of the card',
 				c.eid, NULL, NULL, NULL, opened.data);
 		END IF;
-		SELECT * INTO n FROM smsr.read_notification(opened.data);
+		RETURN smsr.hear_notification(received_at, originator, tp_ud, c.eid, opened.data);
+	END $$;
+COMMENT ON FUNCTION smsr.receive_notification(timestamptz, text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and hear what it says';
+
+CREATE FUNCTION smsr.hear_notification(received_at timestamptz, originator text, octets bytea, p_eid smsr.eid, data bytea) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, smsr, pg_temp
+	AS $$
+	DECLARE
+		n record;
+		card smsr.euicc;
+		op smsr.operation;
+		told text;
+		event text;
+		awaited boolean;
+	BEGIN
+		SELECT * INTO n FROM smsr.read_notification(data);
 		IF n.fault IS NOT NULL THEN
-			RETURN smsr.record_in(received_at, originator, tp_ud, 'unreadable notification', n.fault, c.eid, NULL, NULL, NULL, opened.data);
-		ELSIF n.eid IS DISTINCT FROM c.eid THEN
-			RETURN smsr.record_in(received_at, originator, tp_ud, 'contradictory notification',
-				'it names another EID than the one whose keys secured it', c.eid, NULL, NULL, NULL, opened.data);
+			RETURN smsr.record_in(received_at, originator, octets, 'unreadable notification', n.fault, p_eid, NULL, NULL, NULL, data);
+		ELSIF n.eid IS DISTINCT FROM p_eid THEN
+			RETURN smsr.record_in(received_at, originator, octets, 'contradictory notification',
+				'it names another EID than the one whose keys secured it', p_eid, NULL, NULL, NULL, data);
 		END IF;
 
-		SELECT * INTO card FROM smsr.euicc e WHERE e.eid = c.eid;
+		SELECT * INTO card FROM smsr.euicc e WHERE e.eid = p_eid;
 		SELECT * INTO op FROM smsr.operation o
-			WHERE o.eid = c.eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
+			WHERE o.eid = p_eid AND o.status IS NULL AND o.exclusive AND o.stage <> 'waiting';
 		event := CASE WHEN card.notification_type = n.type AND card.notification_sequence = n.sequence
 			THEN 'notification_again' ELSE 'notification' END;
 		-- some cards tell a disable by 02: but before the answer to it, of an enable that has
 		-- expired it is that one's
-		IF n.type = 2 AND op.step = 'disable' AND op.stage = 'sending' AND smsr.too_late(c.eid, n.type, n.isdp_aid) THEN
+		IF n.type = 2 AND op.step = 'disable' AND op.stage = 'sending' AND smsr.too_late(p_eid, n.type, n.isdp_aid) THEN
 			op := NULL;
 		END IF;
 		awaited := op.id IS NOT NULL AND smsr.awaits(op, n.type, n.isdp_aid);
 		IF event = 'notification' AND (smsr.overtaken(n.sequence, card.notification_sequence, card.notification_at)
-			OR (NOT awaited AND smsr.heard_before(c.eid, opened.data)))
+			OR (NOT awaited AND smsr.heard_before(p_eid, data)))
 		THEN
 			-- what the card said since counts; should its numbers have begun anew, the audit tells
-			PERFORM smsr.confirm_again(c.eid, n.sequence);
-			PERFORM smsr.start_own(c.eid, 'audit_eis', NULL, 'an overtaken notification');
-			RETURN smsr.record_in(received_at, originator, tp_ud, 'notification overtaken',
+			PERFORM smsr.confirm_again(p_eid, n.sequence);
+			PERFORM smsr.start_own(p_eid, 'audit_eis', NULL, 'an overtaken notification');
+			RETURN smsr.record_in(received_at, originator, octets, 'notification overtaken',
 				format('type %s, sequence %s after %s', n.type, n.sequence, card.notification_sequence),
-				c.eid, op.id, NULL, NULL, opened.data);
+				p_eid, op.id, NULL, NULL, data);
 		END IF;
 		IF event = 'notification' AND (n.sequence - card.notification_sequence) & 65535 BETWEEN 2 AND 1000 THEN
 			INSERT INTO smsr.discrepancy (eid, isdp_aid, operation_id, what, eis_said, card_said)
-				VALUES (c.eid, n.isdp_aid, op.id, 'notifications missed',
+				VALUES (p_eid, n.isdp_aid, op.id, 'notifications missed',
 					'sequence ' || card.notification_sequence, 'sequence ' || n.sequence);
 		END IF;
-		PERFORM smsr.contact(c.eid);
+		-- a card that has changed profiles has begun anew, whatever connection is still to be seen
+		IF originator <> 'https' AND event = 'notification' THEN
+			PERFORM smsr.close_session(p_eid, 'the card notified by short message', true);
+		END IF;
+		PERFORM smsr.contact(p_eid);
 		UPDATE smsr.euicc SET notification_type = n.type, notification_sequence = n.sequence,
 				notification_confirmed = CASE event WHEN 'notification' THEN true ELSE notification_confirmed END,
 				notification_at = now(),
 				imei = coalesce(encode(n.imei, 'hex'), imei), meid = coalesce(encode(n.meid, 'hex'), meid)
-			WHERE eid = c.eid;
+			WHERE eid = p_eid;
 
 		IF event = 'notification_again' THEN
 			-- processed once, confirmed every time
 			IF op.sequence = n.sequence AND op.step = 'confirm' THEN
-				told := smsr.handle_event(c.eid, op.id, event);
+				told := smsr.handle_event(p_eid, op.id, event);
 			ELSIF NOT card.notification_confirmed THEN
 				told := 'not confirmed: the operation it belongs to is over';
 			ELSE
-				told := smsr.confirm_again(c.eid, n.sequence);
+				told := smsr.confirm_again(p_eid, n.sequence);
 			END IF;
-			RETURN smsr.record_in(received_at, originator, tp_ud, 'notification repeated', told, c.eid, op.id, NULL, NULL, opened.data);
+			RETURN smsr.record_in(received_at, originator, octets, 'notification repeated', told, p_eid, op.id, NULL, NULL, data);
 		END IF;
 
 		IF op.id IS NOT NULL THEN
-			told := smsr.handle_event(c.eid, op.id, event, NULL, NULL, n.type, n.sequence, n.isdp_aid);
+			told := smsr.handle_event(p_eid, op.id, event, NULL, NULL, n.type, n.sequence, n.isdp_aid);
 		ELSE
-			told := smsr.spontaneous(c.eid, n.type, n.sequence, n.isdp_aid);
+			told := smsr.spontaneous(p_eid, n.type, n.sequence, n.isdp_aid);
 		END IF;
-		PERFORM smsr.record_audit(c.eid, NULL, op.id, p_isdp_aid => n.isdp_aid,
-			p_iccid => (SELECT p.iccid FROM smsr.profile p WHERE p.eid = c.eid AND p.isdp_aid = n.isdp_aid),
+		PERFORM smsr.record_audit(p_eid, NULL, op.id, p_isdp_aid => n.isdp_aid,
+			p_iccid => (SELECT p.iccid FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = n.isdp_aid),
 			p_operation_type => '\x00'::bytea || decode(lpad(to_hex(n.type), 2, '0'), 'hex'),
 			p_imei => encode(n.imei, 'hex'), p_meid => encode(n.meid, 'hex'));
 		-- of an ISD-P that the EIS does not know nobody knows the number, but this came from it
 		UPDATE smsr.outbound b SET destination = p.msisdn, mno_id = smsr.carriers(b.bearer, b.trigger, b.destination, b.mno_id, p.mno_id),
 				due_at = CASE b.due_at WHEN 'infinity' THEN now() ELSE b.due_at END
 			FROM smsr.profile p
-			WHERE b.eid = c.eid AND b.destination IS NULL AND p.eid = c.eid AND p.msisdn = originator;
-		RETURN smsr.record_in(received_at, originator, tp_ud, 'notification', format('type %s, sequence %s: %s', n.type, n.sequence, told),
-			c.eid, op.id, NULL, NULL, opened.data);
+			WHERE b.eid = p_eid AND b.destination IS NULL AND p.eid = p_eid AND p.msisdn = originator;
+		RETURN smsr.record_in(received_at, originator, octets, 'notification', format('type %s, sequence %s: %s', n.type, n.sequence, told),
+			p_eid, op.id, NULL, NULL, data);
 	END $$;
-COMMENT ON FUNCTION smsr.receive_notification(timestamptz, text, bytea, bytea) IS 'A card-originated command packet: authenticate it, and if it is a default notification, process it once and have it confirmed every time';
+COMMENT ON FUNCTION smsr.hear_notification(timestamptz, text, bytea, smsr.eid, bytea) IS 'What an eUICC says of its own accord, authentic, in a short message (octets) or a session: if it is a default notification, process it once and have it confirmed every time';
 
 CREATE FUNCTION smsr.awaits(op smsr.operation, p_type int, p_named smsr.aid) RETURNS boolean
 	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

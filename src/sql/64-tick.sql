@@ -51,7 +51,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 			WHERE u.eid IN (SELECT unnest(smsr.lock_cards(eids, false)));
 		PERFORM smsr.handle_events(eids, ids, 'ask');
 		-- each a thing of its own: none is in the way of the others
-		FOREACH part IN ARRAY ARRAY['handover_tick', 'end_grace', 'campaign_tick', 'download_tick']
+		FOREACH part IN ARRAY ARRAY['handover_tick', 'end_grace', 'campaign_tick', 'download_tick', 'https_tick']
 		LOOP
 			CONTINUE WHEN faults AND smsr.put_off(part, NULL, NULL);
 			BEGIN
@@ -60,6 +60,7 @@ CREATE FUNCTION smsr.tick() RETURNS int
 					WHEN 'end_grace' THEN PERFORM smsr.end_grace();
 					WHEN 'campaign_tick' THEN PERFORM smsr.campaign_tick();
 					WHEN 'download_tick' THEN PERFORM smsr.download_tick();
+					WHEN 'https_tick' THEN PERFORM smsr.https_tick();
 				END CASE;
 				IF faults THEN
 					DELETE FROM smsr.tick_fault f WHERE f.what = part AND f.eid IS NULL;
@@ -76,24 +77,6 @@ CREATE FUNCTION smsr.tick() RETURNS int
 		RETURN done;
 	END $$;
 COMMENT ON FUNCTION smsr.tick() IS 'Carry out what time has brought about, and held messages whose eUICC is free again; call it every second. Waits for nobody. Returns how many operations came to their deadline';
-
--- The one place where stands how long a gateway's call waits for what another
--- transaction holds, at any one row: long enough for another gateway's, short
--- enough that somebody who sits on a row holds up nobody else.  And none of these is
--- compiled: where they forbid sequential scans, one that there must be looks so dear
--- that it would be, at each call.
-DO $$
-DECLARE
-	f regprocedure;
-BEGIN
-	FOREACH f IN ARRAY ARRAY['smsr.claim_sms(text, int, interval)', 'smsr.sms_submitted(bigint[], text[])',
-		'smsr.sms_refused(bigint, text, boolean)', 'smsr.release_sms(bigint[])', 'smsr.sms_delivery_report(text, text)',
-		'smsr.receive_sms(text[], bytea[])', 'smsr.tick()']::regprocedure[]
-	LOOP
-		EXECUTE pg_catalog.format('ALTER FUNCTION %s SET lock_timeout = %L', f, '1s');
-		EXECUTE pg_catalog.format('ALTER FUNCTION %s SET jit = off', f);
-	END LOOP;
-END $$;
 
 CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -118,6 +101,7 @@ CREATE FUNCTION smsr.maintain(months_ahead int DEFAULT 2) RETURNS int
 		PERFORM smsr.prune_notices();
 		PERFORM smsr.prune_peer_messages();
 		PERFORM smsr.expire_key_ceremonies();
+		PERFORM smsr.weigh_bearers();
 		RETURN made;
 	END $$;
 COMMENT ON FUNCTION smsr.maintain(int) IS 'Make the coming months'' partitions of messages, audit trail and histories, move operations that have long ended to their history, drop the months that the settings say, take a checkpoint if smsr.maintain_checkpoint is on, and remove old notices and messages between SM-SRs; call it daily. Returns how many partitions were made';

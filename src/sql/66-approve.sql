@@ -117,6 +117,10 @@ CREATE FUNCTION smsr.start_approved(p_approval bigint) RETURNS void
 			RETURNING o.*
 		)
 		SELECT array_agg(e) INTO refused FROM ended e;
+		PERFORM smsr.set_bearers(array_agg(o.eid), array_agg(o.id))
+			FROM smsr.operation o
+			WHERE o.approval_id = p_approval AND o.status IS NULL AND o.stage = 'sending'
+			HAVING bool_or(smsr.bearers_matter(o.function));
 		PERFORM smsr.record_ends(refused);
 		PERFORM smsr.start_next(f.eid)
 			FROM (SELECT o.requester_id, array_agg(o.eid) AS eids

@@ -80,8 +80,8 @@ CREATE FUNCTION smsr.send_data(eid smsr.eid, sd_aid smsr.aid, data bytea, more_t
 		ELSIF EXISTS (SELECT FROM smsr.operation o WHERE o.eid = send_data.eid AND o.status IS NULL
 				AND o.function = 'delete_profile' AND o.iccid = target.iccid AND o.stage <> 'held') THEN
 			verdict := ROW(NULL, '8.3.1', '4.4', 'the ISD-P is being deleted');
-		ELSIF needed > smsr.setting('max_segments')::int THEN
-			verdict := ROW(NULL, '8.1', '3.2', format('the data takes %s short messages, and smsr.max_segments is %s',
+		ELSIF needed > smsr.setting('max_segments')::int AND NOT smsr.can_https(send_data.eid) THEN
+			verdict := ROW(NULL, '8.1', '3.2', format('the data takes %s short messages, smsr.max_segments is %s, and the eUICC can not open a session',
 				needed, smsr.setting('max_segments')));
 		ELSIF waits AND length(send_data.data) + coalesce((SELECT sum(length(d.data)) FROM smsr.send_data_piece d WHERE d.eid = send_data.eid), 0)
 				> smsr.most_send_data_waiting() THEN
@@ -193,7 +193,8 @@ CREATE FUNCTION smsr.give_up_download(p_eid smsr.eid, p_delete bigint) RETURNS v
 		IF NOT FOUND THEN
 			RETURN;
 		END IF;
-		SELECT b.attempts INTO attempts FROM smsr.outbound b WHERE b.eid = p_eid AND b.operation_id = op.id FOR UPDATE;
+		-- a short message that was to open a session has brought nothing of it
+		SELECT CASE WHEN b.bearer = 'https' AND b.session IS NULL THEN 0 ELSE b.attempts END INTO attempts FROM smsr.outbound b WHERE b.eid = p_eid AND b.operation_id = op.id FOR UPDATE;
 		PERFORM smsr.drop_packet(p_eid, op.id, 'superseded', 'its ISD-P is to be deleted');
 		IF coalesce(attempts, 0) = 0 THEN
 			PERFORM smsr.finish(p_eid, op.id, 'FAILED', '1.6', '4.5', 'its ISD-P is to be deleted: nothing of it was sent');

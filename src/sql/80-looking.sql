@@ -17,7 +17,8 @@ CREATE FUNCTION smsr.timeline(p_eid smsr.eid)
 			FROM smsr.every_operation o WHERE o.eid = p_eid
 			UNION ALL
 			SELECT coalesce(m.sent_at, m.at), 1,
-				CASE m.direction WHEN 'out' THEN 'command to ' ELSE 'message from ' END || coalesce(m.address, '?'),
+				CASE m.direction WHEN 'out' THEN 'command ' ELSE 'message ' END || CASE WHEN m.address = 'https' THEN 'in a session'
+					ELSE CASE m.direction WHEN 'out' THEN 'to ' ELSE 'from ' END || coalesce(m.address, '?') END,
 				m.operation_id, m.outcome,
 				concat_ws(', ', m.step, 'counter ' || m.cntr, 'sent ' || m.attempts || ' times', m.detail),
 				smsr.describe(m.script)
@@ -26,7 +27,8 @@ CREATE FUNCTION smsr.timeline(p_eid smsr.eid)
 			SELECT h.received_at, 1, 'message from ' || h.originator, NULL, 'held', h.because, NULL
 			FROM smsr.inbound_held h WHERE h.eids @> ARRAY[p_eid]
 			UNION ALL
-			SELECT coalesce(b.sent_at, b.due_at), 1, 'command to ' || coalesce(b.destination, '?'), b.operation_id,
+			SELECT coalesce(b.sent_at, b.due_at), 1, CASE WHEN b.session IS NOT NULL THEN 'command in a session'
+					WHEN b.bearer = 'https' THEN 'command for a session' ELSE 'command to ' || coalesce(b.destination, '?') END, b.operation_id,
 				CASE WHEN b.attempts = 0 THEN 'queued' ELSE 'under way' END,
 				concat_ws(', ', b.step, 'counter ' || b.cntr, 'sent ' || b.attempts || ' times'), smsr.describe(b.script)
 			FROM smsr.outbound b WHERE b.eid = p_eid

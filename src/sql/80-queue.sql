@@ -9,14 +9,16 @@ CREATE VIEW smsr.queue WITH (security_invoker = true) AS
 			ELSE 'outside its windows' END AS state,
 		CASE WHEN l.open AND l.windows IS NOT NULL AND NOT smsr.window_open(l.windows, t.local)
 			THEN smsr.window_opens(l.windows, t.local) AT TIME ZONE l.time_zone END AS opens_at,
-		coalesce(q.queued, 0) AS queued, coalesce(q.under_way, 0) AS under_way, coalesce(q.nowhere, 0) AS nowhere, q.oldest,
+		coalesce(q.queued, 0) AS queued, coalesce(q.under_way, 0) AS under_way, coalesce(q.nowhere, 0) AS nowhere,
+		coalesce(q.for_sessions, 0) AS for_sessions, q.oldest,
 		l.time_zone, l.windows
 	FROM smsr.lane l
 		LEFT JOIN smsr.tenant_share s ON s.tenant = l.tenant
 		LEFT JOIN (SELECT o.lane_id,
 				count(*) FILTER (WHERE o.attempts = 0 AND o.mno_id IS NOT NULL) AS queued,
 				count(*) FILTER (WHERE o.attempts > 0) AS under_way,
-				count(*) FILTER (WHERE o.attempts = 0 AND o.mno_id IS NULL) AS nowhere,
+				count(*) FILTER (WHERE o.attempts = 0 AND o.mno_id IS NULL AND o.bearer = 'sms') AS nowhere,
+				count(*) FILTER (WHERE o.attempts = 0 AND o.mno_id IS NULL AND o.bearer = 'https') AS for_sessions,
 				min(o.due_at) FILTER (WHERE o.due_at <= now()) AS oldest
 			FROM smsr.outbound o GROUP BY o.lane_id) q ON q.lane_id = l.id
 		CROSS JOIN LATERAL (SELECT smsr.local_time(now(), l.time_zone) AS local) t
@@ -27,6 +29,7 @@ COMMENT ON COLUMN smsr.queue.opens_at IS 'When its next window begins; NULL if i
 COMMENT ON COLUMN smsr.queue.queued IS 'Packets that nobody has taken yet';
 COMMENT ON COLUMN smsr.queue.under_way IS 'Packets that a gateway has, or that wait for the card''s answer or to be sent again';
 COMMENT ON COLUMN smsr.queue.nowhere IS 'Packets of cards of which nobody knows where they are';
+COMMENT ON COLUMN smsr.queue.for_sessions IS 'Packets of cards that have a session open, or open one by themselves';
 COMMENT ON COLUMN smsr.queue.oldest IS 'Since when the one that is next has been due';
 
 CREATE VIEW smsr.bind_rate WITH (security_invoker = true) AS

@@ -24,6 +24,9 @@ CREATE FUNCTION smsr.why(p_operation bigint) RETURNS TABLE (what text, says text
 					WHEN o.stage = 'held' THEN format('a second person: approval %s', o.approval_id)
 					WHEN o.stage = 'waiting' THEN format('the end of operation %s, %s', r.id, r.function)
 					WHEN o.stage = 'notification' THEN 'the notification of the eUICC'
+					WHEN b.session IS NOT NULL THEN 'the answer of the card, in a session' || CASE WHEN b.mno_id IS NOT NULL THEN ' that it is to open once more' ELSE '' END
+					WHEN b.bearer = 'https' AND b.mno_id IS NULL AND (b.trigger IS NULL OR b.destination IS NOT NULL) THEN 'a session that the card has open or opens by itself'
+					WHEN b.bearer = 'https' AND b.attempts > 0 THEN format('a session of %s, called for %s times', b.destination, b.attempts)
 					WHEN b.destination IS NULL THEN 'an address: no enabled profile of the eUICC has an MSISDN'
 					WHEN b.attempts = 0 THEN 'a gateway that carries messages of ' || coalesce(b.mno_id, 'any operator')
 					ELSE format('the answer of %s to counter %s, sent %s times', b.destination, b.cntr, b.attempts) END),
@@ -60,7 +63,7 @@ CREATE FUNCTION smsr.unstick(p_operation bigint) RETURNS text
 			PERFORM smsr.start_next(op.eid);
 			SELECT * INTO op FROM smsr.operation o WHERE o.eid = op.eid AND o.id = p_operation;
 			RETURN CASE op.stage WHEN 'waiting' THEN 'it waits for its turn' ELSE 'begun' END;
-		ELSIF EXISTS (SELECT FROM smsr.outbound b WHERE b.eid = op.eid AND b.operation_id = op.id AND b.destination IS NULL) THEN
+		ELSIF EXISTS (SELECT FROM smsr.outbound b WHERE b.eid = op.eid AND b.operation_id = op.id AND b.destination IS NULL AND (b.bearer = 'sms' OR b.trigger IS NOT NULL)) THEN
 			RETURN 'nobody knows where the card is: call smsr.update_subscription_address() for its enabled profile';
 		END IF;
 		RETURN smsr.handle_event(op.eid, op.id, 'ask');

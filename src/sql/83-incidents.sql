@@ -20,7 +20,8 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 		'see smsr.message: octets and reason are kept'
 	FROM smsr.message m
 	WHERE m.at > now() - interval '1 day' AND m.direction = 'in'
-		AND m.outcome IN ('not processed', 'unreadable', 'unreadable notification', 'contradictory notification')
+		AND m.outcome IN ('not processed', 'unreadable', 'unreadable notification', 'contradictory notification',
+			'unreadable request', 'contradictory request')
 	GROUP BY m.address
 	UNION ALL
 	SELECT 'messages that are held', h.originator, array_agg(DISTINCT e.eid), max(h.received_at),
@@ -62,8 +63,14 @@ CREATE VIEW smsr.incident WITH (security_invoker = true) AS
 	WHERE d.abandoned
 	GROUP BY d.smdp_id
 	UNION ALL
+	SELECT 'devices that do not open sessions', format('%s %s of EUM %s', r.platform_type, r.platform_version, r.eum_id), NULL, max(r.last_at),
+		'what fits no short messages does not reach them: see their key sets for SCP81, and smsr.https_endpoint'
+	FROM smsr.bearer_record r
+	GROUP BY r.eum_id, r.platform_type, r.platform_version
+	HAVING sum(r.triggers) >= 20 AND sum(r.opened) < sum(r.triggers) / 20
+	UNION ALL
 	SELECT 'smsr.tick() can not do something', f.what, array_agg(f.eid) FILTER (WHERE f.eid IS NOT NULL), max(f.last_at),
 		'see smsr.tick_fault: it is tried again; nothing else waits for it'
 	FROM smsr.tick_fault f
 	GROUP BY f.what;
-COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come, downloads that are abandoned, what time should have brought about and could not';
+COMMENT ON VIEW smsr.incident IS 'What somebody should look at: MSISDNs of several eUICCs, messages that no key opens or that could not be processed in the last day or have been held for more than a minute, counters at their end, key sets that are compromised or not proven, eUICCs whose keys have not come, kinds of devices that open no sessions, downloads that are abandoned, what time should have brought about and could not';

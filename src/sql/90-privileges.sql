@@ -63,6 +63,10 @@ CREATE FUNCTION smsr.grant_gateway(role_name name) RETURNS void
 			'smsr.receive_sms(text, bytea)'::regprocedure,
 			'smsr.receive_sms(text[], bytea[])'::regprocedure,
 			'smsr.receive_sms(text, text)'::regprocedure,
+			'smsr.https_psk(text)'::regprocedure,
+			'smsr.https_request(text, text, text, jsonb, bytea, text, text)'::regprocedure,
+			'smsr.https_next(text, text, text)'::regprocedure,
+			'smsr.https_closed(text, text, text, text)'::regprocedure,
 			'smsr.tick()'::regprocedure]
 		LOOP
 			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, role_name);

@@ -112,6 +112,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 				rerun_campaign,undo_campaign}'),
 			('{smsr_administrator,smsr_auditor}', '{members_digest}'),
 			('{smsr_administrator}', '{forget_campaign}'),
+			-- asked by the rule of a table that they write to
+			('{smsr_administrator}', '{session_trigger}'),
 			-- what the policies and the views of tenants ask
 			('{smsr_tenant}', '{caller,requester,plma_operators,plma_profiles,pinned_eids,hidden_eids,guard_plans}'),
 			('{smsr_tenant}', '{handover_euicc,authenticate_smsr,create_additional_key_set,peer_answer}'),
@@ -246,8 +248,10 @@ CREATE FUNCTION smsr.install_roles() RETURNS void
 		CREATE POLICY smsr_administrator ON smsr.eis_inbox TO smsr_administrator USING (true) WITH CHECK (true);
 		GRANT INSERT, DELETE ON smsr.key_inbox TO smsr_key_officer;
 		CREATE POLICY smsr_key_officer ON smsr.key_inbox TO smsr_key_officer USING (true) WITH CHECK (true);
-		GRANT INSERT, UPDATE, DELETE ON smsr.route TO smsr_administrator;
+		GRANT INSERT, UPDATE, DELETE ON smsr.route, smsr.https_polls, smsr.https_endpoint TO smsr_administrator;
 		CREATE POLICY smsr_administrator ON smsr.route TO smsr_administrator USING (true) WITH CHECK (true);
+		CREATE POLICY smsr_administrator ON smsr.https_polls TO smsr_administrator USING (true) WITH CHECK (true);
+		CREATE POLICY smsr_administrator ON smsr.https_endpoint TO smsr_administrator USING (true) WITH CHECK (true);
 
 		-- ---- tenants: rows by policy, columns by grant ----
 		FOR one IN

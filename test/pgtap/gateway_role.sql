@@ -18,7 +18,8 @@ CREATE TEMP TABLE vocabulary AS
 	SELECT unnest(ARRAY['smsr.claim_sms(text, int, interval)', 'smsr.sms_submitted(bigint[], text[])',
 		'smsr.sms_refused(bigint, text, boolean)', 'smsr.release_sms(bigint[])', 'smsr.sms_delivery_report(text, text)',
 		'smsr.receive_sms(text, bytea)', 'smsr.receive_sms(text, text)', 'smsr.receive_sms(text[], bytea[])',
-		'smsr.tick()']::regprocedure[]) AS oid;
+		'smsr.https_psk(text)', 'smsr.https_request(text, text, text, jsonb, bytea, text, text)', 'smsr.https_next(text, text, text)',
+		'smsr.https_closed(text, text, text, text)', 'smsr.tick()']::regprocedure[]) AS oid;
 GRANT SELECT ON vocabulary TO smsr_pgtap_gateway;
 
 SELECT is_empty($$
@@ -76,6 +77,10 @@ SELECT lives_ok($$SELECT smsr.sms_delivery_report('x', 'DELIVRD')$$, 'sms_delive
 SELECT is(smsr.receive_sms('49', '\x0271'::bytea), 'unreadable', 'receive_sms');
 SELECT is(smsr.receive_sms('49', '\x0271'), 'unreadable', 'receive_sms of a literal');
 SELECT is(smsr.receive_sms(ARRAY['49'], ARRAY['\x0271'::bytea]), ARRAY['unreadable'], 'receive_sms of many');
+SELECT is(length(smsr.https_psk('somebody')), 16, 'https_psk');
+SELECT is((smsr.https_request('somebody', 'POST', '/', '{}', NULL, 'gateway', '49')).status, 403, 'https_request');
+SELECT is((smsr.https_next('somebody', 'gateway', '49')).status, 204, 'https_next');
+SELECT lives_ok($$SELECT smsr.https_closed('somebody', 'gateway', '49', NULL)$$, 'https_closed');
 SELECT lives_ok('SELECT smsr.tick()', 'tick');
 SELECT lives_ok('LISTEN smsr_sms', 'it may listen for the doorbell');
 SELECT throws_ok('SELECT * FROM smsr.outbound', '42501', NULL, 'it may not look at the queue');

@@ -217,6 +217,10 @@ INSERT INTO entry (function, rules, state, call) VALUES
 	('sms_delivery_report', 'gateway', NULL, 'smsr.sms_delivery_report(''x'', ''DELIVRD'')'),
 	('receive_sms', 'gateway', NULL, 'smsr.receive_sms(''49'', ''\x0271''::bytea)'),
 	('receive_sms', 'gateway', NULL, 'smsr.receive_sms(ARRAY[''49''], ARRAY[''\x0271''::bytea])'),
+	('https_psk', 'gateway', NULL, 'smsr.https_psk(''x'')'),
+	('https_request', 'gateway', NULL, 'smsr.https_request(''x'', ''POST'', ''/'', ''{}'', NULL)'),
+	('https_next', 'gateway', NULL, 'smsr.https_next(''x'', ''x'', ''x'')'),
+	('https_closed', 'gateway', NULL, 'smsr.https_closed(''x'', ''x'', ''x'', ''x'')'),
 	('tick', 'gateway', NULL, 'smsr.tick()');
 INSERT INTO entry (function, rules, state, call, recorded_as) VALUES
 	('request', 'profile', 'Disabled', 'smsr.request(''enable_profile'', ARRAY[$1], ARRAY[$2])', 'enable_profile'),

@@ -80,8 +80,9 @@ SELECT is_empty($$
 	WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'p', 'v')
 		AND (has_table_privilege(s.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 			OR has_any_column_privilege(s.oid, c.oid, 'INSERT, UPDATE, REFERENCES'))
-		AND (s.rolname, c.relname) NOT IN (('smsr_administrator', 'eis_inbox'), ('smsr_administrator', 'route'), ('smsr_key_officer', 'key_inbox'))
-$$, 'no role writes to a table, but administrators to the inbox and to routes, key officers to theirs');
+		AND (s.rolname, c.relname) NOT IN (('smsr_administrator', 'eis_inbox'), ('smsr_administrator', 'route'),
+			('smsr_administrator', 'https_polls'), ('smsr_administrator', 'https_endpoint'), ('smsr_key_officer', 'key_inbox'))
+$$, 'no role writes to a table, but administrators to the inbox and to where messages and sessions go, key officers to theirs');
 SELECT is_empty($$
 	SELECT s.rolname, c.table_name, c.column_name FROM shipped s, smsr.sealed_columns() c
 	WHERE has_column_privilege(s.oid, 'smsr.' || c.table_name, c.column_name::text, 'SELECT')
