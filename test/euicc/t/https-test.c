@@ -647,7 +647,7 @@ test_notification(void)
 	FleetConfig config = quick(1);
 	uint8_t		room[128];
 	SmsrWriter	w = smsr_writer(room, sizeof room);
-	SmsrBytes	path;
+	AdminUri	uri;
 	Notification n = {0};
 	SmsrError	error = {0};
 	SmsrWriter	c = apdu();
@@ -662,7 +662,7 @@ test_notification(void)
 	is((uint64_t) sent_count, 0, "... none over SMS");
 	ok(strncmp(first_line, "POST " URI "?msg=E1", 16 + 5 + 7) == 0, "... in the first URI");
 	first_line[strcspn(first_line + 5, " ") + 5] = '\0';
-	ok(admin_uri_read(smsr_bytes(first_line + 5, strlen(first_line + 5)), &path, &w, &error) &&
+	ok(admin_uri_read(smsr_bytes(first_line + 5, strlen(first_line + 5)), &uri, &w, &error) &&
 	   notification_read(smsr_written(&w), &n, &error) && n.type == 1 && n.sequence == 1 &&
 	   memcmp(n.eid, card->eid, EID_LEN) == 0, "... can be read");
 	is(fleet.stats.confirmations, 1, "... confirmed in the same session");
