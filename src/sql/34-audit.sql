@@ -162,6 +162,11 @@ CREATE FUNCTION smsr.operation_type(function text) RETURNS bytea
 				WHEN 'remove_approval_rule' THEN '\xff1e'::bytea
 				WHEN 'set_gateway_limit' THEN '\xff1f'::bytea
 				WHEN 'set_tenant_share' THEN '\xff23'::bytea
+				-- of the SM-SR alone, about platforms
+				WHEN 'manage_platform' THEN '\xff24'::bytea
+				WHEN 'update_platform' THEN '\xff25'::bytea
+				WHEN 'load_platform_package' THEN '\xff26'::bytea
+				WHEN 'withdraw_platform_package' THEN '\xff27'::bytea
 				-- of the SM-SR alone, about card keys
 				WHEN 'rotate_keys' THEN '\xff30'::bytea
 				WHEN 'keyset_state' THEN '\xff31'::bytea

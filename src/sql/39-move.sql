@@ -76,7 +76,7 @@ CREATE FUNCTION smsr.move_rules(OUT table_name name, OUT rule text) RETURNS SETO
 		SELECT t::name, r.rule
 		FROM (VALUES
 			-- in the order of foreign keys
-			('moves', '{euicc,euicc_signed,euicc_security_domain,profile,keyset,keyset_listed,operation,send_data_piece,message,discrepancy,handover_past,peer_message}'),
+			('moves', '{euicc,euicc_signed,euicc_security_domain,profile,keyset,keyset_listed,operation,send_data_piece,platform_result,message,discrepancy,handover_past,peer_message}'),
 			-- what nobody can delete is in both places; the new one goes on with it
 			('is copied', '{audit_trail,audit_start,euicc_history,profile_history,operation_history,handover_step}'),
 			-- made again from what is copied

@@ -249,6 +249,7 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_lane big
 		INSERT INTO smsr.outbound (eid, operation_id, step, sd_aid, target_aid, script, destination, mno_id, lane_id, due_at, expires_at)
 		SELECT o.eid, o.id, o.step, e.isdr_aid, smsr.packet_target(o.step, o.isdp_aid),
 			CASE WHEN o.step = 'put_key' THEN coalesce(smsr.put_key_script_of(o.eid, o.kvn), '')
+				WHEN o.step = 'package' THEN smsr.package_script(o.eid, o.id, o.arguments)
 				WHEN o.function = 'send_data' THEN smsr.script_relayed((SELECT d.data FROM smsr.send_data_piece d
 					WHERE d.eid = o.eid AND d.operation_id = o.id))
 				ELSE smsr.es5_script(o.step, CASE o.step WHEN 'auto_delete' THEN o.left_aid ELSE o.isdp_aid END,
@@ -442,6 +443,8 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		keys_same boolean;
 		versions int[];
 		executed boolean;
+		chunk int;
+		chunks int;
 	BEGIN
 		SELECT * INTO op FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation;
 		IF op.id IS NULL OR op.status IS NOT NULL THEN
@@ -454,6 +457,10 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 		SELECT * INTO target FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = op.isdp_aid;
 		SELECT * INTO former FROM smsr.profile p WHERE p.eid = p_eid AND p.isdp_aid = op.left_aid;
 
+		IF op.step = 'package' THEN
+			chunk := smsr.package_position(p_eid, p_operation, op.arguments);
+			chunks := (op.arguments ->> 'chunks')::int;
+		END IF;
 		IF p_event = 'por' AND p_data IS NOT NULL THEN
 			SELECT * INTO answer FROM smsr.read_response(p_data);
 			word := answer.sw;
@@ -492,7 +499,14 @@ CREATE FUNCTION smsr.handle_event(p_eid smsr.eid, p_operation bigint, p_event te
 				WHERE k.eid = p_eid AND k.sd_aid = packet.sd_aid AND k.kvn = op.kvn AND k.replaces IS NOT NULL),
 			keys_match => keys_same, keys_differ => NOT keys_same,
 			keys_told => versions IS NOT NULL, keys_there => op.kvn = ANY (versions),
-			executed => executed);
+			executed => executed, more_chunks => chunk < chunks);
+		IF op.step = 'package' THEN
+			IF p_event = 'por' AND 'drop_packet' = ANY (next.effects) THEN
+				INSERT INTO smsr.platform_result (eid, operation_id, chunk, por_status, sw, carried_out, response)
+					VALUES (p_eid, p_operation, chunk, p_por_status, nullif(word, 0), next.because IS NULL, p_data);
+			END IF;
+			next.because := next.because || format(' (chunk %s of %s)', chunk, chunks);
+		END IF;
 
 		UPDATE smsr.operation SET step = next.step, stage = CASE WHEN next.status IS NULL THEN next.stage ELSE stage END,
 				stage_at = CASE WHEN next.step IS DISTINCT FROM step OR next.stage <> stage THEN now() ELSE stage_at END,

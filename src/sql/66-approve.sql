@@ -206,6 +206,6 @@ CREATE FUNCTION smsr.approvable_functions() RETURNS SETOF text
 		SELECT unnest(ARRAY['update_policy_rules', 'set_approval_rule', 'register_party', 'bind_role', 'pin_eid_range',
 			'set_plma', 'mark_keyset', 'compromise_keys', 'establish_psk', 'create_storage_key', 'import_transport_key', 'import_transport_key_file', 'advance_counters',
 			'rewrap_storage_keys', 'destroy_storage_key', 'import_master_key', 'import_master_key_file', 'destroy_master_key',
-			'import_keys', 'expire_transport_key', 'drop_audit_trail']);
+			'import_keys', 'expire_transport_key', 'drop_audit_trail', 'manage_platform', 'update_platform', 'load_platform_package']);
 	END;
 COMMENT ON FUNCTION smsr.approvable_functions() IS 'The functions that a rule can make wait for a second person';

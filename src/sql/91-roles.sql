@@ -124,7 +124,8 @@ CREATE FUNCTION smsr.shipped_functions(OUT role_name name, OUT function_name nam
 			('{smsr_gateway}', '{claim_peer_messages,receive_peer_message,receive_peer_messages}'),
 			-- to say yes or no is for whom a rule names
 			('{smsr_tenant,smsr_administrator,smsr_key_officer}', '{approve,reject}'),
-			('{smsr_administrator}', '{master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
+			('{smsr_administrator}', '{manage_platform,update_platform,resume_platform_update,load_platform_package,withdraw_platform_package,
+				master_delete,update_smsr_addressing,register_inbox,verify_eis,unstick,
 				register_party,bind_role,unbind_role,pin_eid_range,unpin_eid_range,
 				set_approval_rule,remove_approval_rule,set_gateway_limit,set_tenant_share,maintain,drop_history,drop_audit_trail,take_checkpoint}'),
 			('{smsr_administrator,smsr_key_officer}', '{advance_counters,rotate_keys,mark_keyset,compromise_keys,establish_psk}'),
