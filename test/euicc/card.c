@@ -261,7 +261,7 @@ receive_packet(Fleet *fleet, Card *card, const Address *from, SmsrBytes packet)
 	if (command.data.len > 0 && (command.data.data[0] == SCRIPT_COMMAND ||
 								 command.data.data[0] == SCRIPT_COMMAND_INDEFINITE))
 	{
-		card->source = (Source) {set->kvn, set->cntr};
+		card->source = (Source) {.kvn = set->kvn,.cntr = set->cntr};
 		interpreter_run(fleet, card, tar, command.data, &r);
 	}
 	else

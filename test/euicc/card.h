@@ -77,6 +77,7 @@ typedef enum Cause
 typedef struct Executed
 {
 	uint64_t	cntr;
+	uint64_t	script;			/* as of Source */
 	uint8_t		kvn;			/* of the packet it came in */
 	uint8_t		kind;			/* Es5Kind, or KIND_RELAYED */
 	uint16_t	tar;			/* of the ISD-P it is about; of PUT KEY, the version; 0 if none */
@@ -116,6 +117,7 @@ typedef struct Source
 {
 	uint8_t		kvn;			/* of the set that secured it: of SCP80, or the PSK */
 	uint64_t	cntr;			/* of its packet; of a session's script, its number */
+	uint64_t	script;			/* of a session: what its server calls it, "?script=N", 0 if nothing */
 } Source;
 
 /* Where the next session over HTTPS is to break off, on demand. */

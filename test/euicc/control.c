@@ -211,13 +211,16 @@ list_commands(const Card *card, Text *out)
 	{
 		const Executed *e = &card->log[i];
 
-		text_printf(out, "%" PRIu64 "\t%s\t%06X\t%04X\t%u\n", e->cntr,
+		text_printf(out, "%" PRIu64 "\t%s\t%06X\t%04X\t%u", e->cntr,
 					e->kind == KIND_RELAYED ? "relayed" :
 					e->kind == KIND_AUTHENTICATE ? "authenticate" :
 					e->kind == KIND_ESTABLISH ? "establish" :
 					e->kind == KIND_FINALISE ? "finalise" :
 					e->kind < sizeof kinds / sizeof kinds[0] ? kinds[e->kind] : "unknown",
 					e->tar, e->sw, e->kvn);
+		if (e->script != 0)
+			text_printf(out, "\t%" PRIu64, e->script);
+		text_put(out, "\n");
 	}
 }
 

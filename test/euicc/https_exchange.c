@@ -159,6 +159,15 @@ find_target(Card *card, const char *text, AdminScriptStatus *status)
 	return get_u16(tar + 1);
 }
 
+/* What the server calls the script whose answer goes there, 0 if nothing. */
+static uint64_t
+script_name(const char *uri)
+{
+	const char *name = uri != NULL ? strstr(uri, "?script=") : NULL;
+
+	return name != NULL ? strtoull(name + strlen("?script="), NULL, 10) : 0;
+}
+
 static void
 execute(Fleet *fleet, Card *card, const char *target, SmsrBytes script)
 {
@@ -173,7 +182,7 @@ execute(Fleet *fleet, Card *card, const char *target, SmsrBytes script)
 	fleet->stats.https_scripts++;
 	if (tar == 0)
 		return;
-	card->source = (Source) {agent->kvn, ++card->https_scripts};
+	card->source = (Source) {.kvn = agent->kvn,.cntr = ++card->https_scripts,.script = script_name(agent->uri)};
 	interpreter_run(fleet, card, tar, script, &out);
 	text_add(&agent->body, out.data, out.len);
 }

@@ -476,7 +476,7 @@ add_entry(Card *card, Executed entry)
 static void
 card_log(Card *card, Source source, const Es5Command *command, uint16_t sw)
 {
-	Executed	entry = {.cntr = source.cntr, .kvn = source.kvn, .kind = (uint8_t) command->kind, .sw = sw};
+	Executed	entry = {.cntr = source.cntr, .script = source.script, .kvn = source.kvn, .kind = (uint8_t) command->kind, .sw = sw};
 	bool		change = command->kind == ES5_CREATE_ISDP ||
 		command->kind == ES5_ENABLE_PROFILE ||
 		command->kind == ES5_DISABLE_PROFILE ||
@@ -512,7 +512,7 @@ card_relayed(Fleet *fleet, Card *card, uint16_t tar, uint16_t sw)
 	fleet->stats.commands++;
 	if (sw != SW_OK)
 		fleet->stats.refused_commands++;
-	add_entry(card, (Executed) {.cntr = card->source.cntr, .kvn = card->source.kvn, .kind = KIND_RELAYED, .tar = tar, .sw = sw});
+	add_entry(card, (Executed) {.cntr = card->source.cntr, .script = card->source.script, .kvn = card->source.kvn, .kind = KIND_RELAYED, .tar = tar, .sw = sw});
 }
 
 uint16_t
@@ -529,7 +529,7 @@ card_execute(Fleet *fleet, Card *card, SmsrBytes apdu, SmsrWriter *out)
 		fleet->stats.commands++;
 		if (sw != SW_OK)
 			fleet->stats.refused_commands++;
-		add_entry(card, (Executed) {.cntr = source.cntr, .kvn = source.kvn, .kind = kind, .sw = sw});
+		add_entry(card, (Executed) {.cntr = source.cntr, .script = source.script, .kvn = source.kvn, .kind = kind, .sw = sw});
 		return sw;
 	}
 	if (es5_read_command(apdu, &command, &error))

@@ -104,7 +104,7 @@ for my $card (1 .. 3)
 	$server->say("HTTP/1.1 204 No Content\r\n\r\n");
 	ok until_true(sub { $fleet->stat('https_sessions') == 0 }), '... and ends at 204';
 	is $fleet->stat('https_ended') . $fleet->stat('https_bad_answers'), '10', '... as it should';
-	like $fleet->ctl("commands $card"), qr/^1\tget_resources\t000000\t9000\t64$/m, '... what it did stands in its log';
+	like $fleet->ctl("commands $card"), qr/^1\tget_resources\t000000\t9000\t64\t7$/m, '... what it did stands in its log, with the name that the server has for it';
 	is $fleet->errors, '', '... nothing on stderr';
 }
 
