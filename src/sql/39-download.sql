@@ -33,10 +33,10 @@ CREATE VIEW smsr.downloads WITH (security_invoker = true) AS
 	FROM smsr.profile p
 		CROSS JOIN LATERAL (
 			SELECT count(*) FILTER (WHERE o.function = 'send_data' AND o.status IN ('EXECUTED_SUCCESS', 'EXECUTED_WITHWARNING')) AS pieces,
-				coalesce(sum((o.arguments ->> 'octets')::bigint)
+				coalesce(sum((o.arguments ->> 'octets')::int)
 					FILTER (WHERE o.function = 'send_data' AND o.status IN ('EXECUTED_SUCCESS', 'EXECUTED_WITHWARNING')), 0) AS octets,
 				count(*) FILTER (WHERE o.function = 'send_data' AND o.status IS NULL AND o.stage = 'waiting') AS waiting_pieces,
-				coalesce(sum((o.arguments ->> 'octets')::bigint)
+				coalesce(sum((o.arguments ->> 'octets')::int)
 					FILTER (WHERE o.function = 'send_data' AND o.status IS NULL AND o.stage = 'waiting'), 0) AS waiting_octets,
 				coalesce(bool_or(o.function = 'send_data' AND o.status IS NULL AND o.stage <> 'waiting'), false) AS sending,
 				coalesce(bool_or(o.function = 'delete_profile' AND o.status IS NULL), false) AS deleting,

@@ -207,13 +207,13 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				FROM smsr.procedure(function, NULL, 'waiting', NULL, false, false, 'start') s,
 					unnest(coalesce(arguments, '{NULL}')) a;
 			-- as smsr.claim_sms() counts
-			IF smsr.sms_segment_count(longest + 45) > smsr.setting('max_segments')::int
+			IF smsr.sms_segment_count(least(longest + 45, 30000)) > smsr.setting('max_segments')::int
 				-- a session has room for more
 				AND (function <> 'update_connectivity_parameters' OR EXISTS (SELECT FROM unnest(eids) u WHERE NOT smsr.can_https(u))) THEN
 				RAISE EXCEPTION 'the command takes more short messages than smsr.max_segments'
 					USING ERRCODE = 'invalid_parameter_value',
 						DETAIL = format('Its script of %s octets takes %s, smsr.max_segments is %s.', longest,
-							smsr.sms_segment_count(longest + 45), smsr.setting('max_segments'));
+							smsr.sms_segment_count(least(longest + 45, 30000)), smsr.setting('max_segments'));
 			END IF;
 		END IF;
 		IF call_ids IS NOT NULL AND EXISTS (SELECT FROM unnest(eids, call_ids) c (e, i) WHERE i IS NOT NULL GROUP BY e, i HAVING count(*) > 1) THEN

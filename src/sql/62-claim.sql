@@ -6,8 +6,9 @@
 CREATE FUNCTION smsr.sms_needed(script bytea, packet bytea, segments int, accepted int) RETURNS int
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	-- header, check field and padding add at most 45 octets to the script; of a packet
-	-- that was taken in part only the rest goes
-	RETURN CASE WHEN packet IS NULL THEN smsr.sms_segment_count(length(script) OPERATOR(pg_catalog.+) 45)
+	-- that was taken in part only the rest goes.  What no short messages ever carry
+	-- counts as very many, so that whoever has one of those stops nobody else
+	RETURN CASE WHEN packet IS NULL THEN smsr.sms_segment_count(least(length(script) OPERATOR(pg_catalog.+) 45, 30000))
 		WHEN accepted OPERATOR(pg_catalog.=) ((1 OPERATOR(pg_catalog.<<) segments) OPERATOR(pg_catalog.-) 1) THEN segments
 		ELSE segments OPERATOR(pg_catalog.-) bit_count(accepted::bit(32))::int END;
 COMMENT ON FUNCTION smsr.sms_needed(bytea, bytea, int, int) IS 'How many short messages a packet of smsr.outbound takes when it is sent next, at most. Inlined';

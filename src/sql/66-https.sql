@@ -87,7 +87,7 @@ CREATE FUNCTION smsr.set_bearers(p_eids smsr.eid[], p_operations bigint[]) RETUR
 					WHERE i.eid = u.eid AND i.operation_id = u.operation_id AND i.attempts = 0 AND i.bearer = 'sms' OFFSET 0) o
 				CROSS JOIN LATERAL (SELECT i.* FROM smsr.euicc i WHERE i.eid = o.eid OFFSET 0) e
 				CROSS JOIN LATERAL (SELECT
-					smsr.sms_segment_count(length(o.script) + 45) <= smsr.setting('max_segments')::int AS fits,
+					smsr.sms_needed(o.script, NULL, 0, 0) <= smsr.setting('max_segments')::int AS fits,
 					EXISTS (SELECT FROM smsr.https_session i WHERE i.eid = o.eid AND i.state = 'open') AS open,
 					EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.type = 'SCP80' AND k.state = 'active') AS scp80,
 					e.http_support AND EXISTS (SELECT FROM smsr.keyset k

@@ -33,7 +33,7 @@ CREATE FUNCTION smsr.send_data(eid smsr.eid, sd_aid smsr.aid, data bytea, more_t
 		verdict smsr.refusal;
 		barred boolean := false;
 		waits boolean;
-		needed int;
+		script bytea;
 		next record;
 		op_id bigint;
 	BEGIN
@@ -48,7 +48,7 @@ CREATE FUNCTION smsr.send_data(eid smsr.eid, sd_aid smsr.aid, data bytea, more_t
 			RAISE EXCEPTION 'call_id must have 1 to 255 characters' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		-- built once for nothing: what is no sequence of TLVs is said now
-		needed := smsr.sms_segment_count(length(smsr.script_relayed(send_data.data)) + 45);
+		script := smsr.script_relayed(send_data.data);
 		PERFORM smsr.check_here(me, ARRAY[send_data.eid]);
 
 		-- nobody holds the row of an eUICC that is none of his business; whoever has it
@@ -80,9 +80,8 @@ CREATE FUNCTION smsr.send_data(eid smsr.eid, sd_aid smsr.aid, data bytea, more_t
 		ELSIF EXISTS (SELECT FROM smsr.operation o WHERE o.eid = send_data.eid AND o.status IS NULL
 				AND o.function = 'delete_profile' AND o.iccid = target.iccid AND o.stage <> 'held') THEN
 			verdict := ROW(NULL, '8.3.1', '4.4', 'the ISD-P is being deleted');
-		ELSIF needed > smsr.setting('max_segments')::int AND NOT smsr.can_https(send_data.eid) THEN
-			verdict := ROW(NULL, '8.1', '3.2', format('the data takes %s short messages, smsr.max_segments is %s, and the eUICC can not open a session',
-				needed, smsr.setting('max_segments')));
+		ELSIF smsr.sms_needed(script, NULL, 0, 0) > smsr.setting('max_segments')::int AND NOT smsr.can_https(send_data.eid) THEN
+			verdict := ROW(NULL, '8.1', '3.2', 'the data takes more short messages than smsr.max_segments, and the eUICC can not open a session');
 		ELSIF waits AND length(send_data.data) + coalesce((SELECT sum(length(d.data)) FROM smsr.send_data_piece d WHERE d.eid = send_data.eid), 0)
 				> smsr.most_send_data_waiting() THEN
 			verdict := ROW(NULL, '1.2', '4.4', 'too much data waits for this eUICC');
@@ -180,7 +179,7 @@ CREATE FUNCTION smsr.give_up_download(p_eid smsr.eid, p_delete bigint) RETURNS v
 	DECLARE
 		target smsr.profile;
 		op smsr.operation;
-		attempts int;
+		left_us boolean;
 	BEGIN
 		SELECT p.* INTO target FROM smsr.operation o JOIN smsr.profile p ON p.eid = o.eid AND p.iccid = o.iccid
 			WHERE o.eid = p_eid AND o.id = p_delete AND o.status IS NULL AND o.stage = 'waiting' AND p.state = 'Created';
@@ -193,10 +192,11 @@ CREATE FUNCTION smsr.give_up_download(p_eid smsr.eid, p_delete bigint) RETURNS v
 		IF NOT FOUND THEN
 			RETURN;
 		END IF;
-		-- a short message that was to open a session has brought nothing of it
-		SELECT CASE WHEN b.bearer = 'https' AND b.session IS NULL THEN 0 ELSE b.attempts END INTO attempts FROM smsr.outbound b WHERE b.eid = p_eid AND b.operation_id = op.id FOR UPDATE;
+		-- of what is for a session only the call to open one has gone by short message
+		SELECT CASE b.bearer WHEN 'https' THEN b.session IS NOT NULL ELSE b.attempts > 0 END INTO left_us
+			FROM smsr.outbound b WHERE b.eid = p_eid AND b.operation_id = op.id FOR UPDATE;
 		PERFORM smsr.drop_packet(p_eid, op.id, 'superseded', 'its ISD-P is to be deleted');
-		IF coalesce(attempts, 0) = 0 THEN
+		IF left_us IS NOT TRUE THEN
 			PERFORM smsr.finish(p_eid, op.id, 'FAILED', '1.6', '4.5', 'its ISD-P is to be deleted: nothing of it was sent');
 		ELSE
 			PERFORM smsr.finish(p_eid, op.id, 'EXPIRED', '1.6', '4.5', 'its ISD-P is to be deleted: what became of it is unknown');

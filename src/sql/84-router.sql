@@ -57,7 +57,7 @@ CREATE FUNCTION smsr.router_relations(OUT relation regclass, OUT columns text, O
 			bool_or(a.attname = 'eid' AND a.atttypid = 'smsr.eid'::regtype)
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'smsr'::regnamespace AND c.relkind IN ('r', 'v')
-			AND (c.relname IN ('euicc', 'profile', 'operation', 'drift', 'unknown_outcome', 'campaign_progress', 'campaign_result')
+			AND (c.relname IN ('euicc', 'profile', 'operation', 'drift', 'unknown_outcome', 'downloads', 'campaign_progress', 'campaign_result')
 				OR c.relname LIKE 'my\_%' AND c.relkind = 'v')
 			-- a row that lacks what nobody may read would be another type
 			AND c.relname NOT IN (SELECT s.table_name FROM smsr.sealed_columns() s)
