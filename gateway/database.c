@@ -21,7 +21,7 @@ typedef enum DatabaseState
 {
 	STATE_AWAY,					/* waiting to try again */
 	STATE_CONNECTING,
-	STATE_LISTENING,			/* our own LISTEN is in flight */
+	STATE_PREPARING,			/* our own LISTEN or PREPARE is in flight */
 	STATE_IDLE,
 	STATE_BUSY
 } DatabaseState;
@@ -33,6 +33,7 @@ struct Database
 	const char *channel;		/* NULL: none */
 	DatabaseOwner owner;
 	DatabaseState state;
+	int			preparations;	/* how many are done: LISTEN is the first, if there is a channel */
 	PGconn	   *connection;
 	bool		want_write;
 	Backoff		backoff;
@@ -193,6 +194,37 @@ become_idle(Database *database)
 	database->owner.connected(database->owner.self);
 }
 
+/* What a connection needs before it is of use, one after the other. */
+static void
+prepare(Database *database)
+{
+	int			index = database->preparations - (database->channel != NULL);
+	const char *statement = index >= 0 && database->owner.prepared ? database->owner.prepared[index] : NULL;
+	char		text[80];
+	int			sent;
+
+	if (index < 0)
+	{
+		snprintf(text, sizeof(text), "LISTEN %s", database->channel);
+		sent = PQsendQuery(database->connection, text);
+	}
+	else if (statement)
+	{
+		snprintf(text, sizeof(text), "s%d", index);
+		sent = PQsendPrepare(database->connection, text, statement, 0, NULL);
+	}
+	else
+	{
+		become_idle(database);
+		return;
+	}
+	database->state = STATE_PREPARING;
+	if (sent == 0)
+		lose(database, PQerrorMessage(database->connection));
+	else
+		flush(database);
+}
+
 static void
 connect_continue(Database *database)
 {
@@ -207,18 +239,10 @@ connect_continue(Database *database)
 		case PGRES_POLLING_OK:
 			if (PQsetnonblocking(database->connection, 1) != 0)
 				lose(database, PQerrorMessage(database->connection));
-			else if (database->channel == NULL)
-				become_idle(database);
 			else
 			{
-				char		listen[80];
-
-				snprintf(listen, sizeof(listen), "LISTEN %s", database->channel);
-				database->state = STATE_LISTENING;
-				if (PQsendQuery(database->connection, listen) == 0)
-					lose(database, PQerrorMessage(database->connection));
-				else
-					flush(database);
+				database->preparations = 0;
+				prepare(database);
 			}
 			break;
 		default:
@@ -227,9 +251,24 @@ connect_continue(Database *database)
 	}
 }
 
+/* The number of a statement that is prepared, or -1. */
+static int
+find_prepared(const Database *database, const char *statement)
+{
+	const char *const *prepared = database->owner.prepared;
+
+	for (int i = 0; prepared && prepared[i]; i++)
+	{
+		if (prepared[i] == statement)
+			return i;
+	}
+	return -1;
+}
+
 void
 database_send(Database *database, const char *statement, Parameters *parameters)
 {
+	int			index = find_prepared(database, statement);
 	int			sent;
 
 	forget_answer(database);
@@ -237,8 +276,17 @@ database_send(Database *database, const char *statement, Parameters *parameters)
 	database->give_up_at = clock_now() +
 		(database->owner.timeout > 0 ? database->owner.timeout : database->config->database_timeout);
 	statistics.statements++;
-	sent = PQsendQueryParams(database->connection, statement, parameters->count, parameters->types,
-							 (const char *const *) parameters->values, parameters->lengths, parameters->formats, 1);
+	if (index >= 0)
+	{
+		char		name[16];
+
+		snprintf(name, sizeof(name), "s%d", index);
+		sent = PQsendQueryPrepared(database->connection, name, parameters->count,
+								   (const char *const *) parameters->values, parameters->lengths, parameters->formats, 1);
+	}
+	else
+		sent = PQsendQueryParams(database->connection, statement, parameters->count, parameters->types,
+								 (const char *const *) parameters->values, parameters->lengths, parameters->formats, 1);
 	for (int i = 0; i < parameters->count; i++)
 		free(parameters->values[i]);
 	parameters->count = 0;
@@ -290,18 +338,24 @@ finish(Database *database)
 	database->answer = NULL;
 	forget_answer(database);
 
-	if (database->state == STATE_LISTENING)
+	if (database->state == STATE_PREPARING)
 	{
 		PQclear(answer);
+		database->preparations++;
 		if (sqlstate[0])
-			lose(database, "LISTEN failed");
+			lose(database, "LISTEN or PREPARE failed");
 		else
-			become_idle(database);
+			prepare(database);
 		return;
 	}
 	database->state = STATE_IDLE;
 	if (sqlstate[0])
+	{
 		database->owner.finished(database->owner.self, DATABASE_FAILED, NULL, sqlstate);
+		/* feature_not_supported: a function has another result now; invalid_sql_statement_name */
+		if (database->owner.prepared && (strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "26000") == 0))
+			lose(database, "what was prepared is out of date");
+	}
 	else
 		database->owner.finished(database->owner.self, DATABASE_COMMITTED, answer, sqlstate);
 	PQclear(answer);
@@ -342,7 +396,8 @@ database_ready(Database *database)
 		if (database->connection == NULL)
 			return;
 	}
-	while ((database->state == STATE_BUSY || database->state == STATE_LISTENING) && !PQisBusy(database->connection))
+	while (database->connection && (database->state == STATE_BUSY || database->state == STATE_PREPARING) &&
+		   !PQisBusy(database->connection))
 	{
 		PGresult   *result = PQgetResult(database->connection);
 
@@ -355,8 +410,12 @@ database_ready(Database *database)
 		}
 		else
 		{
+			bool		preparing = database->state == STATE_PREPARING;
+
 			finish(database);
-			break;
+			/* an owner may have sent something: its answer takes its turn */
+			if (!preparing)
+				break;
 		}
 	}
 	/* after the results: the last of them may have brought notifications along */

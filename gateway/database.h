@@ -29,6 +29,7 @@ typedef struct DatabaseOwner
 	void		(*notified) (void *self);
 	void	   *self;
 	int64_t		timeout;		/* of a statement; 0: database_timeout */
+	const char *const *prepared;	/* statements that are worth it, up to a NULL; NULL: none */
 } DatabaseOwner;
 
 /* statement parameters; arrays are built in PostgreSQL's binary form */

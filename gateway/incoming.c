@@ -240,7 +240,7 @@ notified(void *self)
 Database *
 incoming_start(const Config *config)
 {
-	static const DatabaseOwner owner = {finished, connected, notified, NULL, 0};
+	static const DatabaseOwner owner = {finished, connected, notified, NULL, 0, NULL};
 
 	incoming.config = config;
 	incoming.limit = (size_t) config->batch;

@@ -618,7 +618,7 @@ notified(void *self)
 Database *
 outgoing_start(const Config *config, Bind **binds, int bind_count)
 {
-	static const DatabaseOwner owner = {finished, connected, notified, NULL, 0};
+	static const DatabaseOwner owner = {finished, connected, notified, NULL, 0, NULL};
 
 	outgoing.config = config;
 	outgoing.binds = binds;

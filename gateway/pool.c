@@ -49,17 +49,27 @@ static struct
 	size_t		ends;			/* of these, ASK_CLOSED */
 } pool;
 
-static const char *const statements[] = {
-	"SELECT smsr.https_psk($1)",
-	/* one row for each header field; the first one brings the rest */
+/* one row for each header field; the first one brings the rest */
 #define ANSWER_OF(call) \
 	"SELECT r.status, ceil(extract(epoch FROM r.hold) * 1000)::bigint, h.name, h.value, " \
 	"CASE WHEN coalesce(h.n, 1) = 1 THEN r.body END " \
 	"FROM " call " AS r LEFT JOIN LATERAL jsonb_each_text(r.headers) WITH ORDINALITY AS h(name, value, n) ON true"
-	ANSWER_OF("smsr.https_request(identity => $1, method => $2, uri => $3, headers => $4, body => $5, gateway => $6, session => $7)"),
-	ANSWER_OF("smsr.https_next(identity => $1, gateway => $2, session => $3)"),
-	"SELECT smsr.https_closed(identity => $1, gateway => $2, session => $3, reason => $4)"
-};
+
+static const char key_statement[] = "SELECT smsr.https_psk($1::text)";
+static const char request_statement[] =
+	ANSWER_OF("smsr.https_request(identity => $1::text, method => $2::text, uri => $3::text, headers => $4::jsonb, "
+			  "body => $5::bytea, gateway => $6::text, session => $7::text)");
+static const char next_statement[] =
+	ANSWER_OF("smsr.https_next(identity => $1::text, gateway => $2::text, session => $3::text)");
+static const char closed_statement[] =
+	"SELECT smsr.https_closed(identity => $1::text, gateway => $2::text, session => $3::text, reason => $4::text)";
+
+/* by AskKind */
+static const char *const statements[] = {key_statement, request_statement, next_statement, closed_statement};
+
+/* To plan a request takes the database longer than to begin with it. */
+static const char *const prepared_for_keys[] = {key_statement, NULL};
+static const char *const prepared_for_requests[] = {request_statement, next_statement, closed_statement, NULL};
 
 Ask *
 ask_new(AskKind kind, Client *client, const char *identity, const char *session, const char *endpoint)
@@ -377,13 +387,14 @@ pool_ready(const struct pollfd *fds)
 }
 
 static void
-lane_start(Lane *lane, const Config *config, const char *name, const char *channel, int count, int64_t timeout)
+lane_start(Lane *lane, const Config *config, const char *name, const char *channel, int count, int64_t timeout,
+		   const char *const *prepared)
 {
 	TAILQ_INIT(&lane->waiting);
 	lane->count = count;
 	for (int i = 0; i < count; i++)
 	{
-		DatabaseOwner owner = {finished, connected, notified, &lane->slots[i], timeout};
+		DatabaseOwner owner = {finished, connected, notified, &lane->slots[i], timeout, prepared};
 
 		lane->slots[i].database = database_new(name, config, channel, &owner);
 	}
@@ -394,8 +405,8 @@ pool_start(const Config *config, PoolAnswer answer, void (*bell) (void))
 {
 	pool.answer = answer;
 	pool.bell = bell;
-	lane_start(&pool.keys, config, "keys", "smsr_sms", KEY_CONNECTIONS, KEY_TIMEOUT);
-	lane_start(&pool.requests, config, "https", NULL, config->https_connections, 0);
+	lane_start(&pool.keys, config, "keys", "smsr_sms", KEY_CONNECTIONS, KEY_TIMEOUT, prepared_for_keys);
+	lane_start(&pool.requests, config, "https", NULL, config->https_connections, 0, prepared_for_requests);
 }
 
 static void

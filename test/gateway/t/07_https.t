@@ -293,6 +293,19 @@ is($gateway->{status}, 0, 'with status 0');
 is(sql("SELECT string_agg(DISTINCT reason, ', '), count(*) FROM smsr.call WHERE call = 'closed'"), 'gateway stops|4', 'all four ends are told');
 hang_up($_) for @clients;
 
+# a function that is replaced by one with another result, under statements that are prepared
+begin(request_timeout => '5s');
+$card = card(post('/echo', 'before'));
+ok(hears($card, qr/before/), 'a session');
+sql('DROP FUNCTION smsr.https_request');
+sql('CREATE TYPE smsr.answer AS (status int, headers jsonb, body text, hold interval)');
+sql(q{CREATE FUNCTION smsr.https_request(identity text, method text, uri text, headers jsonb, body bytea, gateway text, session text)
+	RETURNS smsr.answer LANGUAGE sql SECURITY DEFINER AS $$ SELECT 200, NULL::jsonb, 'after'::text, NULL::interval $$});
+sql('GRANT EXECUTE ON FUNCTION smsr.https_request TO smsr_gateway');
+say_to($card, post('/echo'));
+ok(hears($card, qr/after/, 4), 'that goes on when the database was upgraded');
+hang_up($card);
+
 # kill -9 leaves nothing that keeps its successor from working
 begin();
 $card = card(post('/hold?30s'));
