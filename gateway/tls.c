@@ -188,7 +188,7 @@ outcome_of(Tls *tls, int result, int error_number)
 				return TLS_ENDED;
 			return failed(tls, strerror(error_number));
 		default:
-			code = ERR_peek_error();
+			code = ERR_peek_last_error();
 			if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 				return TLS_ENDED;
 			return failed(tls, code && ERR_reason_error_string(code) ? ERR_reason_error_string(code) : "unknown error");

@@ -259,6 +259,7 @@ ok(wait_for(sub {
 	return "$n $failed $r" eq '2 1 1';
 }), 'are counted');
 log_like($gateway, qr/now: connections 1, held 0, waiting for the database 0/, 'and one remains');
+log_like($gateway, qr/handshake failed: decryption failed or bad record mac/, 'the log says what it looks like to have a wrong key');
 my ($path) = $gateway->{config};
 sub rewrite { my ($from, $to) = @_; local ($^I, @ARGV) = ('', $path); while (<>) { s/$from/$to/; print; } kill 'HUP', $gateway->{pid}; return; }
 rewrite(qr/^header_limit.*\n|^idle_timeout/, "header_limit = 300\nidle_timeout");
