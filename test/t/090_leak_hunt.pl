@@ -12,6 +12,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Digest::SHA qw(sha256_hex);
 use LeakHunt qw(unseal pieces random_key openssl check_value kwp_wrap kwp_unwrap cmac hunt slurp_octets);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -531,6 +532,21 @@ my ($active, $psk) = split /\|/, $taker->safe_psql('postgres', "SELECT (SELECT e
 $key{psk} = unpack 'C/a', unseal(kwp_unwrap($key{kek2}, pack 'H*', $active), pack 'H*', $psk);
 is(length $key{psk}, 16, 'is agreed on, and known');
 like($carrier[1]->ask("SELECT p.*, p.identity = smsr.psk_identity(eid, sd_aid, kvn, 1) FROM smsr.psk p JOIN smsr.keyset k USING (eid, kvn)"), qr/\|t$/m, 'its identity is shown');
+# a session under it: the key is asked for by whoever has TLS, and shows nowhere but there
+my $identity = $taker->safe_psql('postgres', 'SELECT identity FROM smsr.psk LIMIT 1');
+is($carrier[1]->ask("SELECT encode(sha256(smsr.https_psk('$identity')), 'hex'), length(smsr.https_psk('nobody')), (smsr.read_psk_identity('$identity')).kvn"),
+	sha256_hex($key{psk}) . '|16|64', 'a gateway gets the key of an identity, and one that nobody has for another');
+$carrier[1]->ask("SELECT 1 / (length(smsr.https_psk('$identity')) - 16)");
+core_is_clean($carrier[1], 'after a key for TLS');
+$carrier[1]->ask("UPDATE smsr.euicc SET http_support = true WHERE eid = $agrees; SELECT smsr.packet_tar(NULL, NULL, 'A0000005591010FFFFFFFF8900000100')");
+$carrier[1]->ask("SELECT smsr.update_connectivity_parameters(eid, iccid, '\\x86820384'::bytea || decode(repeat('5A', 900), 'hex')), smsr.session_trigger(host => 'smsr.example'), smsr.choose_bearer(true, true, true)
+	FROM smsr.profile WHERE eid = $agrees AND state = 'Enabled'");
+$carrier[1]->ask("SELECT count(*) FROM smsr.claim_sms('leak', 10); SELECT smsr.trigger_answered(id, 0) FROM smsr.outbound WHERE trigger IS NOT NULL");
+my $headers = "'{\"x-admin-protocol\": \"globalplatform-remote-admin/1.0\"}'";
+like($carrier[1]->ask("SELECT * FROM smsr.https_request('$identity', 'POST', '/gsma/adminagent', $headers, NULL, 'leak', '1')"), qr/^200\|/m, 'a session');
+like($carrier[1]->ask("SELECT * FROM smsr.https_next('$identity', 'leak', '1'); SELECT smsr.https_closed('$identity', 'leak', '1', 'broken'); SELECT * FROM smsr.https_session"), qr/^200\|.*closed/ms, 'that breaks');
+$carrier[1]->ask("SELECT * FROM smsr.https_request('$identity', 'POST', '/gsma/adminagent', $headers, NULL, 'leak', '2'); SELECT * FROM smsr.message WHERE address = 'https'");
+core_is_clean($carrier[1], 'after a session');
 # packed for another shard
 my $package = $carrier[0]->ask("BEGIN; SELECT package FROM smsr.move_out('leak', '{$eid}', 1)");
 like($package, qr/^\{.*keyset/m, 'an eUICC is packed, its keys sealed');

@@ -61,7 +61,8 @@ SQL
 
 	my $eis = "$self->{dir}/eis.copy";
 	system("$root/build/smsr-fleet", 'eis', '--cards', $self->{cards}, '--seed', $self->{seed}, '--format', 'copy',
-		@{ $option{eis} // [ '--wrap', 'aes-kw', '--transport-key-file', "$self->{dir}/transport.key" ] }, '--output', $eis) == 0
+		@{ $option{eis} // [ '--wrap', 'aes-kw', '--transport-key-file', "$self->{dir}/transport.key" ] },
+		@{ $option{more_eis} // [] }, '--output', $eis) == 0
 		or die 'smsr-fleet eis failed';
 	$node->safe_psql('postgres', "COPY smsr.eis_inbox (document) FROM '$eis'; SELECT smsr.register_inbox()");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM smsr.euicc'), $self->{cards}, "$name: the fleet is registered");
