@@ -265,7 +265,9 @@ CREATE FUNCTION smsr.queue_packet(p_eid smsr.eid, p_operation bigint, p_lane big
 			JOIN smsr.euicc e ON e.eid = o.eid
 			LEFT JOIN smsr.profile p ON p.eid = o.eid AND p.state = 'Enabled'
 		WHERE o.eid = p_eid AND o.id = p_operation;
-		PERFORM smsr.set_bearers(ARRAY[p_eid], ARRAY[p_operation]);
+		IF smsr.bearers_matter((SELECT o.function FROM smsr.operation o WHERE o.eid = p_eid AND o.id = p_operation)) THEN
+			PERFORM smsr.set_bearers(ARRAY[p_eid], ARRAY[p_operation]);
+		END IF;
 	END $$;
 COMMENT ON FUNCTION smsr.queue_packet(smsr.eid, bigint, bigint)
 	IS 'Queue, in a lane, the command of an operation''s step, by the bearer that it is for; it is sealed when a gateway claims it. Held while nobody knows where the card is';
