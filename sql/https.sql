@@ -177,6 +177,7 @@ SELECT * FROM card.waiting;
 -- one answers the other's script: that is not awaited from it
 SELECT card.post((card.exchange(2)).next_uri, '{"x-admin-script-status": "ok"}', card.https_script('\x9000'));
 SELECT * FROM card.operations;
+SELECT * FROM card.waiting;
 
 -- ---- what a card may say wrong ----
 
