@@ -199,6 +199,11 @@ SELECT card.post('');
 SELECT card.post(NULL);
 SELECT (smsr.https_request(NULL, NULL, NULL, NULL, NULL)).status;
 SELECT (smsr.https_request(identity, 'POST', '/', '{}', NULL)).status FROM stranger;
+-- what cards were told to call themselves they may
+BEGIN;
+INSERT INTO smsr.https_endpoint (mno_id, agent_id) VALUES ('*', 'anybody');
+SELECT card.post('/gsma/adminagent', '{"x-admin-from": "anybody"}');
+ROLLBACK;
 -- nothing of it has opened a session, all of it is kept
 SELECT * FROM card.sessions;
 SELECT outcome, detail, count(*) FROM card.log WHERE direction = 'in' GROUP BY 1, 2 ORDER BY 1, 2;

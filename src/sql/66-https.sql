@@ -419,7 +419,7 @@ CREATE FUNCTION smsr.https_request(identity text, method text, uri text, headers
 			RETURN smsr.https_refusal(who.eid, 400, 'unreadable request', 'X-Admin-Protocol is not globalplatform-remote-admin/1.0', body);
 		END IF;
 		SELECT * INTO agent FROM smsr.read_admin_from(headers ->> 'x-admin-from');
-		IF agent.fault IS NOT NULL THEN
+		IF agent.fault IS NOT NULL AND NOT EXISTS (SELECT FROM smsr.https_endpoint e WHERE e.agent_id = headers ->> 'x-admin-from') THEN
 			RETURN smsr.https_refusal(who.eid, 400, 'unreadable request', agent.fault, body);
 		ELSIF agent.eid <> who.eid THEN
 			RETURN smsr.https_refusal(who.eid, 403, 'contradictory request', 'X-Admin-From has another EID than the one whose key the session is under', body);
