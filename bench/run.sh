@@ -4,13 +4,13 @@
 #
 #   make bench                 all of it, a few minutes
 #   make bench SCALE=0.1       a quick trial; the figures mean less
-#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory receive import router plan calls
+#   make bench ONLY="packets"  some of: packets register rotation campaign claim enables guard memory receive import router plan calls https
 #   make bench ONLY="receive" RECEIVED=1000000   so many messages received
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 SCALE=${SCALE:-1}
-all=(packets register rotation campaign claim enables guard memory receive import router plan calls)
+all=(packets register rotation campaign claim enables guard memory receive import router plan calls https)
 read -ra only <<<"${ONLY:-${all[*]}}"
 
 scripts/install-deps.sh test
@@ -18,7 +18,7 @@ smsr_name='bench'
 # shellcheck source=scripts/stack.sh
 . scripts/stack.sh
 
-for part in measure inventory keys queue traffic size router; do
+for part in measure inventory keys queue traffic size router https; do
 	# shellcheck source=/dev/null
 	. "bench/$part.sh"
 done
