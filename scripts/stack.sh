@@ -6,7 +6,8 @@
 #   stack_database [setting...]      server, extension, keys, parties, roles
 #   stack_eis CARDS [option...]      the fleet's EIS documents, in $work/eis.copy
 #   stack_fleet CARDS [option...]    the simulated cards
-#   stack_gateway
+#   stack_https                      where cards open sessions: sets $https_port
+#   stack_gateway                    with HTTPS, if there is a $https_port
 #   stack_gateway_stop [signal]
 #   stack_cards                      the cards' truth into table cards
 #   stack_card_keys                  their key sets into table card_keys
@@ -83,6 +84,11 @@ stack_fleet() {
 
 fleet_ctl() { "$fleet" ctl "$work/fleet.sock" "$@"; }
 
+# A port that is free now; cards and gateway have to agree on it.
+stack_https() {
+	https_port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport')
+}
+
 stack_gateway() {
 	cat >"$work/gateway.conf" <<-CONF
 		[gateway]
@@ -112,6 +118,13 @@ stack_gateway() {
 		window = ${gateway_window:-200}
 		reconnect_min = 100ms
 		throttle_min = 100ms
+	CONF
+	[[ -z ${https_port:-} ]] || cat >>"$work/gateway.conf" <<-CONF
+
+		[https cards]
+		address = 127.0.0.1
+		port = $https_port
+		${https_settings:-}
 	CONF
 	chmod 600 "$work/gateway.conf"
 	"$gateway" --config "$work/gateway.conf" >>"$logs/gateway.log" 2>&1 &

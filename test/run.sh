@@ -189,7 +189,7 @@ suite_gateway() {
 
 suite_e2e() {
 	counting=tap
-	apart test/e2e/run.sh
+	apart test/e2e/run.sh && apart test/e2e/https.sh
 }
 
 suite_chaos() {

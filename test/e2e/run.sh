@@ -12,54 +12,14 @@ smsr_name='e2e'
 # shellcheck source=scripts/stack.sh
 . scripts/stack.sh
 
-# ---- TAP ----
-
-tests=0
-failed=0
-
-ok() {
-	tests=$((tests + 1))
-	if (($1)); then
-		echo "ok $tests - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $2"
-	fi
-}
-
-# is GOT WANTED DESCRIPTION
-is() {
-	local same=0
-	[[ $1 != "$2" ]] || same=1
-	ok "$same" "$3"
-	((same)) || printf '%s\n' "wanted: $2" "got:    $1" | sed 's/^/# /'
-}
-
-sql() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
-
-# Until no operation is open.
-finished() {
-	local i
-	for ((i = 0; i < $1 * 5; i++)); do
-		[[ $(sql "SELECT count(*) FROM smsr.operation WHERE status IS NULL") != 0 ]] || return 0
-		sleep 0.2
-	done
-	sql "SELECT function, stage, step, doubt, count(*) FROM smsr.operation WHERE status IS NULL GROUP BY 1, 2, 3, 4" | sed 's/^/# open: /'
-	return 1
-}
-
-all_end() {
-	if finished "$1"; then ok 1 "$2: all operations end"; else ok 0 "$2: all operations end"; fi
-}
+# shellcheck source=test/e2e/tap.sh
+. test/e2e/tap.sh
 
 # request FUNCTION CONDITION: a campaign over the profiles that meet it
 request() {
 	sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids, array_agg(iccid) AS iccids
 			FROM smsr.profile WHERE $2) AS chosen, smsr.request('$1', eids, iccids) WHERE eids IS NOT NULL"
 }
-
-# The status of one operation, with its codes.
-ended() { sql "SELECT concat_ws(' ', status, subject_code, reason_code) FROM smsr.operation WHERE id = $1"; }
 
 agree() {
 	stack_cards
