@@ -6,6 +6,20 @@ CREATE SCHEMA chaos;
 CREATE TABLE chaos.card AS
 	SELECT (row_number() OVER (ORDER BY e.eid))::int AS n, e.eid FROM smsr.euicc e;
 
+-- a third of them calls in for what waits; all may
+INSERT INTO smsr.https_polls (first, last) SELECT min(eid), max(eid) FROM chaos.card WHERE n <= (SELECT count(*) / 3 FROM chaos.card);
+
+-- Which operation a script is of: rows of smsr.outbound go, and cards remember numbers.
+CREATE TABLE chaos.script (id bigint PRIMARY KEY, eid smsr.eid, operation_id bigint, step text);
+CREATE FUNCTION chaos.keep_script() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	AS $$
+	BEGIN
+		INSERT INTO chaos.script VALUES (NEW.id, NEW.eid, NEW.operation_id, NEW.step) ON CONFLICT (id) DO NOTHING;
+		RETURN NULL;
+	END $$;
+CREATE TRIGGER keep_script AFTER INSERT ON smsr.outbound FOR EACH ROW EXECUTE FUNCTION chaos.keep_script();
+
 -- between 0 and 1, the same for the same arguments
 CREATE FUNCTION chaos.draw(seed int, n int, what text) RETURNS double precision
 	LANGUAGE sql IMMUTABLE
@@ -71,6 +85,10 @@ CREATE FUNCTION chaos.call(seed int, n int, OUT operation_id bigint, OUT card sm
 			WHEN kind < 0.65 THEN smsr.disable_profile(card, coalesce(enabled, any_iccid), validity => valid, call_id => id)
 			WHEN kind < 0.73 THEN smsr.delete_profile(card, coalesce(other, any_iccid), validity => valid, call_id => id)
 			WHEN kind < 0.76 THEN smsr.delete_profile(card, any_iccid, validity => valid, call_id => id)
+			-- what is for the ISD-P alone: a few octets, or more than short messages carry
+			WHEN kind < 0.80 THEN smsr.send_data(card, (SELECT p.isdp_aid FROM smsr.profile p WHERE p.eid = card AND p.iccid = any_iccid),
+				(SELECT string_agg('\x2281FF'::bytea || '\x80E28800FA' || sha256(convert_to(id || i, 'UTF8')) || decode(repeat('00', 218), 'hex'), '')
+					FROM generate_series(1, 1 + floor(chaos.draw(seed, n, 'size') * 8)::int) i), false, valid, id)
 			WHEN kind < 0.85 THEN smsr.set_fallback_attribute(card, any_iccid, validity => valid, call_id => id)
 			WHEN kind < 0.91 THEN smsr.audit_eis(card, validity => valid, call_id => id)
 			ELSE smsr.update_policy_rules(card, any_iccid, (ARRAY['{}', '{}', '{DISABLE/Not-Allowed}', '{DELETE/Not-Allowed}',

@@ -106,6 +106,15 @@ gateway_start() {
 				throttle_max = 500ms
 			CONF
 		done
+		# the cards know one address
+		((n)) || cat <<-CONF
+			[https cards]
+			address = 127.0.0.1
+			port = $https_port
+			handshake_timeout = 2s
+			request_timeout = 3s
+			idle_timeout = 5s
+		CONF
 	} >"$work/gateway$n.conf"
 	chmod 600 "$work/gateway$n.conf"
 	"$gateway" --config "$work/gateway$n.conf" >>"$logs/gateway$n.log" 2>&1 &
@@ -207,8 +216,12 @@ weathers=(
 	'mt_loss=0.5'
 	'rate=20'
 	'fallback_per_hour=200'
+	'https_break=0.4'
+	'https_break=0.2 https_forget=0.2'
+	'https_stall=0.2 https_stall_time=2 https_wrong_key=0.1'
+	'https_break=0.2 loss=0.2 duplicate=0.1 delay=0-1000'
 )
-fair='loss=0 duplicate=0 reorder=0 delay=0-0 bit_error=0 refuse=0 refuse_with=mix no_por=0 off=0 off_policy=queue fallback_per_hour=0 disconnect_every=0 rate=0'
+fair='loss=0 duplicate=0 reorder=0 delay=0-0 bit_error=0 refuse=0 refuse_with=mix no_por=0 off=0 off_policy=queue fallback_per_hour=0 disconnect_every=0 rate=0 https_break=0 https_stall=0 https_wrong_key=0 https_forget=0'
 
 tell_fleet() { fleet_ctl "$@" >/dev/null 2>&1 || true; }
 
@@ -342,16 +355,24 @@ testimony() {
 	: >"$work/executed.tsv"
 	: >"$work/sequence.tsv"
 	for eid in $(sql 'SELECT eid FROM chaos.card'); do
-		fleet_ctl commands "$eid" | awk -v eid="$eid" -F '\t' -v OFS='\t' 'NF == 5 { print eid, NR, $0 }' >>"$work/executed.tsv"
+		fleet_ctl commands "$eid" | awk -v eid="$eid" -F '\t' -v OFS='\t' 'NF >= 5 { print eid, NR, $1, $2, $3, $4, $5, (NF > 5 ? $6 : 0) }' >>"$work/executed.tsv"
 		fleet_ctl card "$eid" | awk -v eid="$eid" -F '=' -v OFS='\t' '$1 == "sequence" { print eid, $2 }' >>"$work/sequence.tsv"
 	done
 	psql -Xq -v ON_ERROR_STOP=1 <<-SQL
 		SET client_min_messages = warning;
+		DROP VIEW IF EXISTS chaos.done;
 		DROP TABLE IF EXISTS chaos.executed, chaos.sequence;
-		CREATE TABLE chaos.executed (eid smsr.eid, n int, cntr bigint, kind text, tar text, sw text, kvn int);
+		CREATE TABLE chaos.executed (eid smsr.eid, n int, cntr bigint, kind text, tar text, sw text, kvn int, script bigint);
 		CREATE TABLE chaos.sequence (eid smsr.eid, sequence int);
 		\copy chaos.executed from '$work/executed.tsv'
 		\copy chaos.sequence from '$work/sequence.tsv'
+		-- of a session's command the card knows the script, else the counter
+		CREATE VIEW chaos.done AS
+			SELECT x.*, m.operation_id, m.step FROM chaos.executed x
+				JOIN (SELECT DISTINCT eid, cntr, operation_id, step FROM smsr.message
+					WHERE direction = 'out' AND cntr IS NOT NULL AND octets IS NOT NULL) m ON m.eid = x.eid AND m.cntr = x.cntr AND x.kvn < 64
+			UNION ALL
+			SELECT x.*, s.operation_id, s.step FROM chaos.executed x JOIN chaos.script s ON s.eid = x.eid AND s.id = x.script AND x.kvn >= 64;
 	SQL
 }
 
@@ -386,12 +407,11 @@ invariants() {
 	none "SELECT eid, cntr, count(DISTINCT octets) FROM smsr.message WHERE direction = 'out' AND octets IS NOT NULL
 		GROUP BY 1, 2 HAVING count(DISTINCT octets) > 1" 'no counter left the house in two packets'
 	none "SELECT x.eid, x.cntr, x.kind FROM chaos.executed x
-		WHERE NOT EXISTS (SELECT FROM smsr.message m WHERE m.eid = x.eid AND m.direction = 'out' AND m.cntr = x.cntr AND m.octets IS NOT NULL)" \
+		WHERE NOT EXISTS (SELECT FROM chaos.done d WHERE d.eid = x.eid AND d.n = x.n)" \
 		'no card executed what is not in the record of what was sent'
-	none "SELECT m.operation_id, m.step, m.eid, string_agg(x.cntr::text, ' ') FROM chaos.executed x
-			JOIN smsr.message m ON m.eid = x.eid AND m.cntr = x.cntr AND m.direction = 'out' AND m.octets IS NOT NULL
-		WHERE m.step NOT IN ('audit', 'confirm') AND x.sw IN ('9000', '9100')
-		GROUP BY 1, 2, 3 HAVING count(DISTINCT x.n) > 1" 'no card carried out one step of one operation twice'
+	none "SELECT d.operation_id, d.step, d.eid, string_agg(DISTINCT format('%s/%s', d.kvn, d.cntr), ' ') FROM chaos.done d
+		WHERE d.step NOT IN ('audit', 'confirm') AND d.sw IN ('9000', '9100')
+		GROUP BY 1, 2, 3 HAVING count(DISTINCT (d.kvn, d.cntr)) > 1" 'no card carried out one step of one operation twice'
 	none "SELECT k.eid, k.counter, c.counter FROM smsr.keyset k JOIN (SELECT DISTINCT eid, counter FROM cards) c USING (eid)
 		WHERE k.type = 'SCP80' AND k.counter < c.counter" 'no card is ahead of the counters here'
 	none "SELECT eid, count(*) FROM smsr.profile WHERE state = 'Enabled' GROUP BY 1 HAVING count(*) <> 1
@@ -399,9 +419,8 @@ invariants() {
 		'each card has one enabled profile'
 	# Or that another call's packet had done, which came late, or an earlier one,
 	# as an audit showed; or, of a disable, that a fall-back had, in between.
-	none "WITH done AS (SELECT m.eid, m.operation_id, o.status, x.kind, x.tar FROM chaos.executed x
-			JOIN smsr.message m ON m.eid = x.eid AND m.cntr = x.cntr AND m.direction = 'out'
-			JOIN smsr.operation o ON o.eid = m.eid AND o.id = m.operation_id
+	none "WITH done AS (SELECT x.eid, x.operation_id, o.status, x.kind, x.tar FROM chaos.done x
+			JOIN smsr.operation o ON o.eid = x.eid AND o.id = x.operation_id
 			WHERE x.sw = '9000')
 		SELECT o.id, o.eid, o.function, o.isdp_aid, o.message FROM smsr.operation o
 		WHERE o.status LIKE 'EXECUTED%' AND o.function IN ('create_isdp', 'enable_profile', 'disable_profile', 'delete_profile', 'set_fallback_attribute')
@@ -419,11 +438,10 @@ invariants() {
 				WHERE m.eid = o.eid AND m.operation_id = o.id AND m.direction = 'in' AND m.detail LIKE 'type 5,%'))" \
 		'no operation succeeded that the card did not carry out'
 	none "SELECT o.id, o.eid, o.function, o.status, o.subject_code, o.reason_code, o.message, x.kind, x.cntr FROM smsr.operation o
-			JOIN smsr.message m ON m.eid = o.eid AND m.operation_id = o.id AND m.direction = 'out'
-			JOIN chaos.executed x ON x.eid = m.eid AND x.cntr = m.cntr AND x.sw = '9000'
-		WHERE (o.status = 'FAILED' AND m.step IN ('create', 'delete', 'set_fallback') AND x.kind = m.step)
+			JOIN chaos.done x ON x.eid = o.eid AND x.operation_id = o.id AND x.sw = '9000'
+		WHERE (o.status = 'FAILED' AND x.step IN ('create', 'delete', 'set_fallback') AND x.kind = x.step)
 			-- what may still come after a switch is that the card goes back
-			OR (o.status = 'FAILED' AND m.step IN ('enable', 'disable') AND x.kind = m.step
+			OR (o.status = 'FAILED' AND x.step IN ('enable', 'disable') AND x.kind = x.step
 				AND o.message NOT IN ('the card rolled the change back', 'the audit shows that the card did not do it',
 					'the card is not where it was asked to be')
 				AND NOT EXISTS (SELECT FROM smsr.message l WHERE l.eid = o.eid AND l.operation_id = o.id AND l.direction = 'out' AND l.step = 'delete'))
@@ -432,7 +450,7 @@ invariants() {
 		'none was given up as not done that the card did'
 	local delivered
 	delivered=$(fleet_ctl stats | sed -n 's/^mo_delivered=//p')
-	none "SELECT count(*), $delivered FROM smsr.message WHERE direction = 'in' AND octets IS NOT NULL HAVING count(*) < $delivered" \
+	none "SELECT count(*), $delivered FROM smsr.message WHERE direction = 'in' AND address <> 'https' AND octets IS NOT NULL HAVING count(*) < $delivered" \
 		'every message that was acknowledged is in the record'
 	none "SELECT id, eid, step FROM smsr.outbound" 'no packet is left over'
 	none "SELECT c.name, m.n FROM smsr.campaign c JOIN smsr.campaign_member m ON m.campaign_id = c.id
@@ -462,8 +480,10 @@ invariants() {
 
 stack_database "fsync = off" "smsr.retry_initial = '1s'" "smsr.retry_max = '4s'" "smsr.default_validity = '20s'" \
 	"restart_after_crash = on" "max_connections = 50"
-stack_eis "$CARDS" --seed "$SEED"
-stack_fleet "$CARDS" --seed "$SEED" --auto-personalize --personalize-operator 1 --refresh 0.05 --attach 0.5 --repeat 0.5 --tries 6
+stack_https
+stack_eis "$CARDS" --seed "$SEED" --https
+stack_fleet "$CARDS" --seed "$SEED" --https --https-server "127.0.0.1:$https_port" --https-poll 3 --https-retries 3 --https-retry-delay 0.3 --https-timeout 4 \
+	--auto-personalize --personalize-operator 1 --refresh 0.05 --attach 0.5 --repeat 0.5 --tries 6
 at_exit 'gateway_end 0 KILL; gateway_end 1 KILL'
 psql -Xq -v ON_ERROR_STOP=1 -c "\\copy smsr.eis_inbox (document) from '$work/eis.copy'"
 sql "SELECT smsr.register_inbox()" >/dev/null
@@ -565,7 +585,7 @@ echo "# endings: $(sql "SELECT string_agg(format('%s %s', n, outcome), ', ') FRO
 echo "# audits corrected: $(sql "SELECT coalesce(string_agg(format('%s %s', n, what), ', '), 'nothing') FROM
 	(SELECT what, count(*) AS n FROM smsr.discrepancy GROUP BY 1 ORDER BY 1) AS s")"
 echo "# trouble: $(for what in "${!done_to[@]}"; do printf '%s %s, ' "${done_to[$what]}" "$what"; done)"
-echo "# fleet: $(fleet_ctl stats | grep -E '^(mt_|mo_|packets|unauthentic|counter_low|switches|rollbacks|fallbacks|notifications|unconfirmed|pol1_deleted)' | tr '\n' ' ')"
+echo "# fleet: $(fleet_ctl stats | grep -E '^(mt_|mo_|packets|unauthentic|counter_low|https_|switches|rollbacks|fallbacks|notifications|unconfirmed|pol1_deleted)' | tr '\n' ' ')"
 # for whoever wants to know: smsr.timeline() of a card in it
 ((failed == 0)) || pg_dump -Fc --no-acl -f "$logs/chaos.dump"
 echo "1..$tests"

@@ -136,6 +136,9 @@ pieces_done() {
 	echo "(SELECT count(*) FROM smsr.operation o JOIN e2e.piece p ON p.eid = o.eid AND p.operation_id = o.id WHERE p.eid <> '$clean' AND o.status LIKE 'EXECUTED%')"
 }
 
+# how many of the profiles are downloaded
+complete() { sql "SELECT count(*) FROM smsr.profile WHERE iccid = ANY ('{$(IFS=,; echo "${iccids[*]}")}') AND state = 'Disabled'"; }
+
 begin_download() {
 	local i=$1 round=$2 eid
 	eid=$(eid_of $((2 + i)))
@@ -174,11 +177,11 @@ while ((rounds < 6)); do
 		FROM smsr.profile p JOIN e2e.card c USING (eid, isdp_aid)
 		WHERE p.state = 'Created' AND c.state = 'ended' AND NOT EXISTS (SELECT FROM e2e.piece i JOIN smsr.operation o ON o.eid = i.eid AND o.id = i.operation_id
 			WHERE i.eid = p.eid AND i.isdp_aid = p.isdp_aid AND o.status NOT LIKE 'EXECUTED%')" >/dev/null
-	[[ $(sql "SELECT count(*) FROM smsr.profile WHERE iccid IN ('$(sed "s/ /', '/g" <<<"${iccids[*]}")') AND state = 'Disabled'") != "$DOWNLOADS" ]] || break
+	[[ $(complete) != "$DOWNLOADS" ]] || break
 	sql "SELECT smsr.delete_profile(eid, iccid) FROM smsr.profile WHERE state = 'Created'" >/dev/null
 	all_end 30 "round $rounds: what broke is cleared away"
 done
-is "$(sql "SELECT count(*) FROM smsr.profile WHERE iccid IN ('$(sed "s/ /', '/g" <<<"${iccids[*]}")') AND state = 'Disabled'")" "$DOWNLOADS" \
+is "$(complete)" "$DOWNLOADS" \
 	"all profiles are downloaded in the end, in $rounds rounds"
 fleet_ctl faults loss=0 duplicate=0 delay=0 https_break=0 https_stall=0 https_forget=0 >/dev/null
 sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM smsr.euicc) u, smsr.request('audit_eis', eids)" >/dev/null
