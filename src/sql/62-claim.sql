@@ -363,7 +363,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			UNION ALL
 			SELECT a.place, a.id, a.due_at, a.account, a.rank, a.kvn, a.cntr, a.packet, a.have, a.needed
 			FROM again a WHERE a.sendable
-		), taken AS MATERIALIZED (
+		), taken AS (
 			-- who does not fit is not overtaken: room for him comes only if nobody takes it
 			SELECT r.place, r.due_at, r.account, r.rank, r.kvn, r.cntr, r.packet, r.have, r.needed,
 				sum(r.needed) OVER (ORDER BY r.rank, r.due_at, r.id) <= plan.capacity AS fits
