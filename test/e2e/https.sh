@@ -117,9 +117,29 @@ op=$(sql "SELECT smsr.enable_profile('$eid', '$iccid')")
 all_end 15 'enable what was downloaded'
 is "$(ended "$op")" EXECUTED_SUCCESS 'and the profile can be enabled'
 
+clean=$eid
+
+# ---- a card that carries a piece out, is cut off and knows of nothing when it comes back ----
+
+forgetful=$(eid_of $((DOWNLOADS + 3)))
+iccid=$(iccid_of $((DOWNLOADS + 3)))
+sql "SELECT smsr.create_isdp('$forgetful', '$iccid', '$mno', 300000)" >/dev/null
+all_end 15 'create on another card'
+fleet_ctl faults https_forget=1 >/dev/null
+fleet_ctl break "$forgetful" after=5 >/dev/null
+isdp=$(sql "SELECT e2e.download('$forgetful', '$iccid', 'forgotten', 30000)")
+all_end 30 'cut off'
+fleet_ctl faults https_forget=0 >/dev/null
+is "$(sql "SELECT string_agg(o.status, ' ' ORDER BY p.n) FROM e2e.piece p JOIN smsr.operation o ON o.eid = p.eid AND o.id = p.operation_id WHERE p.eid = '$forgetful'")" \
+	'EXECUTED_SUCCESS EXECUTED_SUCCESS EXECUTED_SUCCESS EXECUTED_SUCCESS EXPIRED FAILED FAILED' 'what became of a piece is unknown, and nothing is sent behind it'
+downloads
+is "$(sql "SELECT repeated, octets FROM e2e.card WHERE eid = '$forgetful' AND isdp_aid = '$isdp'")" '0|16000' 'it is on the card, and was not sent again'
+is "$(sql 'SELECT * FROM e2e.wrong')" '' 'as it is told'
+sql "SELECT smsr.delete_profile('$forgetful', '$iccid')" >/dev/null
+all_end 15 'it is cleared away'
+
 # ---- several, while sessions break and everything is killed ----
 
-clean=$eid
 fleet_ctl faults loss=0.05 duplicate=0.05 delay=0-100 https_break=0.25 https_forget=0.03 https_stall=0.03 https_stall_time=1 >/dev/null
 for ((i = 1; i <= DOWNLOADS; i++)); do
 	iccid=$(iccid_of $((2 + i)))
@@ -133,7 +153,7 @@ all_end 40 'audit'
 
 # how many of those that are under way have ended well
 pieces_done() {
-	echo "(SELECT count(*) FROM smsr.operation o JOIN e2e.piece p ON p.eid = o.eid AND p.operation_id = o.id WHERE p.eid <> '$clean' AND o.status LIKE 'EXECUTED%')"
+	echo "(SELECT count(*) FROM smsr.operation o JOIN e2e.piece p ON p.eid = o.eid AND p.operation_id = o.id WHERE p.eid NOT IN ('$clean', '$forgetful') AND o.status LIKE 'EXECUTED%')"
 }
 
 # how many of the profiles are downloaded
@@ -158,7 +178,7 @@ while ((rounds < 6)); do
 	done
 	if ((rounds == 1)); then
 		until_true 20 "$(pieces_done) >= 8" || true
-		echo "# the gateway is killed after $(sql "SELECT $(pieces_done)") of $(sql "SELECT count(*) FROM e2e.piece WHERE eid <> '$clean'") pieces"
+		echo "# the gateway is killed after $(sql "SELECT $(pieces_done)") of $(sql "SELECT count(*) FROM e2e.piece WHERE eid NOT IN ('$clean', '$forgetful')") pieces"
 		stack_gateway_stop -KILL
 		stack_gateway
 		until_true 20 "$(pieces_done) >= 25" || true
@@ -171,7 +191,7 @@ while ((rounds < 6)); do
 	downloads
 	is "$(sql 'SELECT * FROM e2e.wrong')" '' "round $rounds: each piece is on its card at most once, in order, and where it is told to be"
 	sql "SELECT string_agg(format('%s %s', n, s), ', ') FROM (SELECT o.status || coalesce(': ' || o.message, '') AS s, count(*) AS n
-		FROM e2e.piece p JOIN smsr.operation o ON o.eid = p.eid AND o.id = p.operation_id WHERE p.eid <> '$clean' GROUP BY 1) t" | sed 's/^/# /'
+		FROM e2e.piece p JOIN smsr.operation o ON o.eid = p.eid AND o.id = p.operation_id WHERE p.eid NOT IN ('$clean', '$forgetful') GROUP BY 1) t" | sed 's/^/# /'
 	# what is whole is whole; what broke is cleared away and begun anew
 	sql "SELECT smsr.profile_download_completed(p.eid, p.iccid, 'test', e2e.msisdn(p.eid, p.isdp_aid))
 		FROM smsr.profile p JOIN e2e.card c USING (eid, isdp_aid)
