@@ -32,5 +32,13 @@ $(core_test_objs): build/core-test/%.o: %.c $(CORE_HDRS) $(wildcard test/core/*.
 build/core-test/run_tests: $(core_test_objs)
 	$(CC) $(CORE_SANITIZE) -o $@ $^ $(CORE_LIBS)
 
+# Takes as long as all others, and goes beside them.
+CORE_LONGEST = procedure_exhaustive
+
 core-test: build/core-test/run_tests
-	build/core-test/run_tests
+	@$< $(CORE_LONGEST) >build/core-test/longest.tap & \
+	longest=$$!; status=0; \
+	$< $(CORE_LONGEST:%=-%) || status=1; \
+	wait $$longest || status=1; \
+	cat build/core-test/longest.tap; \
+	exit $$status

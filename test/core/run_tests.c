@@ -1,6 +1,7 @@
 /*
  * run_tests.c
- *		Runs the suites of core, or those that are named, and speaks TAP.
+ *		Runs the suites of core, or those that are named, or all but those that are
+ *		named with a - before them, and speaks TAP.
  */
 #include "tap.h"
 
@@ -211,10 +212,12 @@ wanted(const char *name, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 	{
-		if (strcmp(argv[i], name) == 0)
-			return true;
+		bool		but = argv[i][0] == '-';
+
+		if (strcmp(argv[i] + but, name) == 0)
+			return !but;
 	}
-	return argc < 2;
+	return argc < 2 || argv[1][0] == '-';
 }
 
 int
