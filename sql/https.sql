@@ -320,6 +320,10 @@ DELETE FROM smsr.https_endpoint WHERE mno_id <> '*';
 SELECT encode(smsr.https_trigger(card.eid()), 'escape') AS trigger;
 TRUNCATE smsr.https_endpoint;
 SELECT encode(smsr.https_trigger(card.eid()), 'hex') AS trigger;
+-- and, if that is wanted, under which key
+INSERT INTO smsr.https_endpoint (mno_id, names_key) VALUES ('*', true);
+SELECT encode(smsr.https_trigger(card.eid()), 'escape') AS trigger;
+TRUNCATE smsr.https_endpoint;
 SELECT card.try($$INSERT INTO smsr.https_endpoint (mno_id, address) VALUES ('*', '192.0.2.0/24')$$);
 SELECT card.try($$INSERT INTO smsr.https_endpoint (mno_id, retries, retry_delay) VALUES ('*', 3, '5 months')$$);
 SELECT card.try($$INSERT INTO smsr.https_endpoint (mno_id, host) VALUES ('*', repeat('x', 256))$$);

@@ -10,6 +10,7 @@ CREATE TABLE smsr.https_endpoint (
 	bearer bytea,
 	buffer_size int CHECK (buffer_size BETWEEN 1 AND 65535),
 	access_name text,
+	names_key boolean NOT NULL DEFAULT false,
 	retries int,
 	retry_delay interval,
 	failure_report bytea,
@@ -24,5 +25,6 @@ COMMENT ON COLUMN smsr.https_endpoint.agent_id IS 'What a card calls itself in X
 COMMENT ON COLUMN smsr.https_endpoint.bearer IS 'Value of the bearer description (TS 102 223 clause 8.52)';
 COMMENT ON COLUMN smsr.https_endpoint.buffer_size IS 'Octets that the card is to have room for';
 COMMENT ON COLUMN smsr.https_endpoint.access_name IS 'Network access name (APN)';
+COMMENT ON COLUMN smsr.https_endpoint.names_key IS 'Whether the card is told which of its SCP81 key sets to use, the active one of the highest version, and the identity to show';
 COMMENT ON COLUMN smsr.https_endpoint.retries IS 'How often a card tries, retry_delay apart';
 COMMENT ON COLUMN smsr.https_endpoint.failure_report IS 'Value of the object that has a card report that it could not';

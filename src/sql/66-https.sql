@@ -55,8 +55,14 @@ CREATE FUNCTION smsr.https_trigger(p_eid smsr.eid) RETURNS bytea
 	BEGIN
 		RETURN coalesce((SELECT smsr.session_trigger(bearer => e.bearer, buffer_size => e.buffer_size, access_name => e.access_name, port => e.port,
 				address => e.address, retries => e.retries, retry_delay => e.retry_delay, failure_report => e.failure_report,
+				-- the identity as TLS shows it, in digits: whether a card would rather have the octets
+				-- that they stand for is open
+				psk_identity => k.identity, kvn => k.kvn::int, key_id => k.key_id,
 				host => e.host, agent_id => e.agent_id, uri => e.uri)
 			FROM smsr.https_endpoint e
+				LEFT JOIN LATERAL (SELECT smsr.psk_identity(i.eid, i.sd_aid, i.kvn) AS identity, i.kvn, 1 AS key_id
+					FROM smsr.keyset i JOIN smsr.euicc c ON c.eid = i.eid AND c.isdr_aid = i.sd_aid
+					WHERE i.eid = p_eid AND i.type = 'SCP81' AND i.state = 'active' ORDER BY i.kvn DESC LIMIT 1) k ON e.names_key
 			WHERE e.mno_id IN ('*', (SELECT p.mno_id FROM smsr.profile p WHERE p.eid = p_eid AND p.state = 'Enabled'))
 			ORDER BY e.mno_id = '*' LIMIT 1), smsr.session_trigger());
 	END $$;
