@@ -285,6 +285,8 @@ says("SELECT length(smsr.blank_eis(@{[xml($document[0])]})), smsr.blank_eis(@{[x
 says("SELECT smsr.register_eis(@{[xml($document[0])]})", qr/^8904/m, 'a good one is registered');
 says("INSERT INTO smsr.eis_inbox (document) VALUES (@{[xml($document[1])]}), (@{[xml(altered($document[2]))]}), (@{[xml($not_closed)]}); SELECT smsr.register_inbox(); SELECT * FROM smsr.eis_reject", qr/does not unwrap/, 'and others through the inbox');
 says("BEGIN; SELECT smsr.register_eis(@{[xml($document[3])]}); ROLLBACK", qr/ROLLBACK/, 'and one is taken back');
+says("SELECT smsr.register_many(ARRAY[@{[xml($document[2])]}, @{[xml(altered($document[3]))]}]::xml[])", qr/does not unwrap/, 'many at once, one of them altered');
+says("BEGIN; SELECT smsr.register_many(ARRAY[@{[xml($document[2])]}, @{[xml($document[3])]}]::xml[]); ROLLBACK", qr/^8904.*\n8904/m, 'and taken back');
 says('SELECT * FROM smsr.verify_eis(ARRAY(SELECT eid FROM smsr.euicc)); SELECT (smsr.read_signed(e)).reject FROM smsr.euicc_signed e', qr/8904/, 'signatures are verified again');
 
 core_is_clean($s, 'after EIS');
