@@ -11,30 +11,10 @@
 #include "utils/builtins.h"
 
 #include "core/authority.h"
+#include "pg/row.h"
 
 PG_FUNCTION_INFO_V1(smsr_authority);
 PG_FUNCTION_INFO_V1(smsr_authority_rules);
-
-/*
- * The result's row type.  It is looked up once a query, not once a call: the
- * look-up takes longer than everything else here.
- */
-static TupleDesc
-result_type(FunctionCallInfo fcinfo)
-{
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		MemoryContext before;
-		TupleDesc	desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-		fcinfo->flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(desc));
-		MemoryContextSwitchTo(before);
-	}
-	return fcinfo->flinfo->fn_extra;
-}
 
 static AuthorityFunction
 function_arg(FunctionCallInfo fcinfo, int n)
@@ -101,7 +81,7 @@ smsr_authority(PG_FUNCTION_ARGS)
 	put_text(values, nulls, 1, verdict.subject);
 	put_text(values, nulls, 2, verdict.reason);
 	put_text(values, nulls, 3, verdict.because);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 Datum

@@ -21,6 +21,7 @@
 #include "core/procedure.h"
 #include "core/script.h"
 #include "pg/report.h"
+#include "pg/row.h"
 
 /* No ES5 command that is built here comes near it. */
 #define MAX_APDU	261
@@ -245,16 +246,6 @@ smsr_es5_script(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(bytes_datum(out.data, out.len));
 }
 
-static Datum
-form_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	TupleDesc	desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
 /*
  * What the secured data of a PoR says, without ever raising: an answer comes
  * from the air, and one that can not be read is an answer too.
@@ -285,7 +276,7 @@ smsr_read_response(PG_FUNCTION_ARGS)
 												 error.field, smsr_error_name(error.code),
 												 error.offset, error.expected));
 	}
-	PG_RETURN_DATUM(form_result(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* Data and SW of the n-th R-APDU (0-based) in a response script. */
@@ -494,5 +485,5 @@ smsr_read_notification(PG_FUNCTION_ARGS)
 												 error.field, smsr_error_name(error.code),
 												 error.offset, error.expected));
 	}
-	PG_RETURN_DATUM(form_result(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }

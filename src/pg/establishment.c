@@ -30,6 +30,7 @@
 #include "pg/keystore.h"
 #include "pg/logging.h"
 #include "pg/report.h"
+#include "pg/row.h"
 #include "pg/secure.h"
 #include "pg/types.h"
 
@@ -98,16 +99,6 @@ kvn_arg(FunctionCallInfo fcinfo, int n)
 	return (uint8) kvn;
 }
 
-static Datum
-row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	TupleDesc	desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
 /* What core found, in one line; an octet of what it looked at is never in it. */
 static Datum
 fault_datum(const SmsrError *error)
@@ -157,7 +148,7 @@ smsr_off_card_certificate(PG_FUNCTION_ARGS)
 		if (!nulls[2])
 			values[2] = octets_datum(certificate.authority_key.data, certificate.authority_key.len);
 	}
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* (certificate bytea, eid smsr.eid, OUT curve text, OUT fault text) */
@@ -180,7 +171,7 @@ smsr_ecasd_curve(PG_FUNCTION_ARGS)
 		values[1] = fault_datum(&error);
 		nulls[0] = true;
 	}
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 static void
@@ -454,7 +445,7 @@ smsr_read_challenge(PG_FUNCTION_ARGS)
 		values[1] = fault_datum(&error);
 		nulls[0] = true;
 	}
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* (response bytea, OUT derivation_random bytea, OUT receipt bytea): either NULL if it is not there */
@@ -477,7 +468,7 @@ smsr_read_receipt(PG_FUNCTION_ARGS)
 			nulls[n] = false;
 		}
 	}
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* ---- the server that takes the eUICC ---- */
@@ -523,7 +514,7 @@ smsr_prepare_key_set(PG_FUNCTION_ARGS)
 	if (!good)
 		smsr_report_build(&error, "key set");
 	values[2] = octets_datum(signature, sizeof(signature));
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /*
@@ -588,5 +579,5 @@ smsr_conclude_key_set(PG_FUNCTION_ARGS)
 		values[2] = fault_datum(&error);
 		nulls[2] = false;
 	}
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }

@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "pg/report.h"
+#include "pg/row.h"
 #include "pg/types.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
@@ -77,16 +78,6 @@ fault_datum(const SmsrError *error)
 										smsr_error_name(error->code), error->offset + 1, error->expected));
 }
 
-static Datum
-form_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	TupleDesc	desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
 /* (identity text, OUT eid, OUT isdr_aid, OUT kvn, OUT key_id, OUT fault) */
 Datum
 smsr_read_psk_identity(PG_FUNCTION_ARGS)
@@ -116,7 +107,7 @@ smsr_read_psk_identity(PG_FUNCTION_ARGS)
 		values[4] = fault_datum(&error);
 		nulls[4] = false;
 	}
-	PG_RETURN_DATUM(form_result(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* (header text, OUT eid, OUT aid, OUT fault) */
@@ -139,7 +130,7 @@ smsr_read_admin_from(PG_FUNCTION_ARGS)
 		values[2] = fault_datum(&error);
 		nulls[2] = false;
 	}
-	PG_RETURN_DATUM(form_result(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* (uri text, OUT path, OUT notification, OUT script, OUT fault) */
@@ -168,7 +159,7 @@ smsr_read_admin_uri(PG_FUNCTION_ARGS)
 		values[3] = fault_datum(&error);
 		nulls[3] = false;
 	}
-	PG_RETURN_DATUM(form_result(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* (header text): what it says, in the one spelling there is; NULL: it is none */
@@ -335,7 +326,7 @@ smsr_choose_bearer(PG_FUNCTION_ARGS)
 	values[0] = nulls[0] ? (Datum) 0 : CStringGetTextDatum(choice.bearer == BEARER_SMS ? "sms" : "https");
 	values[1] = BoolGetDatum(choice.bearer == BEARER_HTTPS_TRIGGER);
 	values[2] = CStringGetTextDatum(choice.because);
-	PG_RETURN_DATUM(form_result(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* (commands bytea): an error unless each may be sent */

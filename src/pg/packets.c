@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pg/report.h"
+#include "pg/row.h"
 #include "pg/secure.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -199,25 +200,6 @@ octets_datum(const void *data, size_t len)
 	return finish_octets(result, &w);
 }
 
-/* Looking up the row type costs as much as a packet: once a query is enough. */
-static Datum
-row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	FmgrInfo   *flinfo = fcinfo->flinfo;
-
-	if (flinfo->fn_extra == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(flinfo->fn_mcxt);
-		TupleDesc	desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		flinfo->fn_extra = BlessTupleDesc(desc);
-		MemoryContextSwitchTo(old);
-	}
-	return HeapTupleGetDatum(heap_form_tuple(flinfo->fn_extra, values, nulls));
-}
-
 /* ---- secured packets ---- */
 
 /* Fetching contexts of libcrypto takes as long as building a packet. */
@@ -328,7 +310,7 @@ smsr_scp80_open_command(PG_FUNCTION_ARGS)
 		values[6] = octets_datum(command.data.data, command.data.len);
 	else
 		nulls[6] = true;
-	return row_datum(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }
 
 Datum
@@ -359,7 +341,7 @@ smsr_scp80_open_response(PG_FUNCTION_ARGS)
 		values[4] = octets_datum(response.data.data, response.data.len);
 	else
 		nulls[4] = true;
-	return row_datum(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }
 
 /* ---- short messages ---- */
@@ -524,7 +506,7 @@ smsr_script_response(PG_FUNCTION_ARGS)
 	values[0] = Int32GetDatum(response.executed);
 	values[1] = PointerGetDatum(construct_array(r_apdus, count, BYTEAOID, -1,
 												false, TYPALIGN_INT));
-	return row_datum(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }
 
 Datum
@@ -563,5 +545,5 @@ smsr_script_compact_response(PG_FUNCTION_ARGS)
 	values[0] = Int32GetDatum(executed);
 	values[1] = octets_datum(sw_octets, 2);
 	values[2] = octets_datum(data.data, data.len);
-	return row_datum(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }

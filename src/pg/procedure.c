@@ -20,6 +20,7 @@
 #include "core/lifecycle.h"
 #include "core/procedure.h"
 #include "pg/guc.h"
+#include "pg/row.h"
 
 PG_FUNCTION_INFO_V1(smsr_procedure);
 PG_FUNCTION_INFO_V1(smsr_procedure_exclusive);
@@ -107,24 +108,6 @@ put_verdict(const LifecycleVerdict *verdict, Datum *values, bool *nulls)
 	put_text(values, nulls, 3, verdict->because);
 }
 
-/* The row type is found once a query. */
-static TupleDesc
-result_type(FunctionCallInfo fcinfo)
-{
-	TupleDesc	desc = fcinfo->flinfo->fn_extra;
-
-	if (desc == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		fcinfo->flinfo->fn_extra = desc = BlessTupleDesc(desc);
-		MemoryContextSwitchTo(old);
-	}
-	return desc;
-}
-
 Datum
 smsr_procedure(PG_FUNCTION_ARGS)
 {
@@ -191,7 +174,7 @@ smsr_procedure(PG_FUNCTION_ARGS)
 	put_text(values, nulls, 7, result.subject);
 	put_text(values, nulls, 8, result.reason);
 	put_text(values, nulls, 9, result.because);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 Datum
@@ -241,7 +224,7 @@ smsr_lifecycle(PG_FUNCTION_ARGS)
 		bad_name("life cycle event", name ? name : "NULL");
 	verdict = lifecycle(&profile, &enabled, event);
 	put_verdict(&verdict, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* Whether a version d.d.d is this one or later; one that can not be read is not. */
@@ -291,7 +274,7 @@ smsr_judge(PG_FUNCTION_ARGS)
 		!version_since(text_arg(fcinfo, 9), 3, 2))
 		verdict = (LifecycleVerdict) {profile.state, "1.6", "4.6", "the eUICC does not support the function"};
 	put_verdict(&verdict, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /*

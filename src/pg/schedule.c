@@ -23,6 +23,7 @@
 #include "core/wave.h"
 #include "core/window.h"
 #include "pg/report.h"
+#include "pg/row.h"
 
 PG_FUNCTION_INFO_V1(smsr_window_open);
 PG_FUNCTION_INFO_V1(smsr_window_opens);
@@ -47,30 +48,6 @@ PG_FUNCTION_INFO_V1(smsr_forecast);
 
 /* A forecast looks at every part each time that one of them opens or closes. */
 #define MAX_PARTS		1000
-
-/* The result's row type, looked up once a query. */
-static TupleDesc
-result_type(FunctionCallInfo fcinfo)
-{
-	if (fcinfo->flinfo->fn_extra == NULL)
-	{
-		MemoryContext before;
-		TupleDesc	desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-		fcinfo->flinfo->fn_extra = BlessTupleDesc(CreateTupleDescCopy(desc));
-		MemoryContextSwitchTo(before);
-	}
-	return fcinfo->flinfo->fn_extra;
-}
-
-static Datum
-row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	return HeapTupleGetDatum(heap_form_tuple(result_type(fcinfo), values, nulls));
-}
 
 static void
 not_null(FunctionCallInfo fcinfo, int n, const char *name)
@@ -367,7 +344,7 @@ smsr_pace(PG_FUNCTION_ARGS)
 	next = bytea_writer(PACE_STATE_MAX);
 	pace_write(&pace, &next);
 	values[1] = written_bytea(&next);
-	PG_RETURN_DATUM(row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* ---- shares ---- */
@@ -476,7 +453,7 @@ smsr_share(PG_FUNCTION_ARGS)
 		grants[i] = Int32GetDatum((int32) lanes[i].grant);
 	values[0] = PointerGetDatum(construct_array(grants, count, INT4OID, 4, true, TYPALIGN_INT));
 	values[1] = written_bytea(&next);
-	PG_RETURN_DATUM(row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 Datum
@@ -592,7 +569,7 @@ smsr_brake_lately(PG_FUNCTION_ARGS)
 	values[1] = Int64GetDatum(verdict.failed);
 	values[2] = Int64GetDatum(verdict.ended);
 	nulls[1] = nulls[2] = !verdict.halt;
-	PG_RETURN_DATUM(row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 Datum
@@ -607,7 +584,7 @@ smsr_failure_bounds(PG_FUNCTION_ARGS)
 		bad_value(&error);
 	values[0] = Float8GetDatum(bounds.lower);
 	values[1] = Float8GetDatum(bounds.upper);
-	PG_RETURN_DATUM(row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* ---- forecast ---- */
@@ -672,5 +649,5 @@ smsr_forecast(PG_FUNCTION_ARGS)
 	put_seconds(values, nulls, 0, result.expected);
 	put_seconds(values, nulls, 1, result.earliest);
 	put_seconds(values, nulls, 2, result.latest);
-	PG_RETURN_DATUM(row(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }

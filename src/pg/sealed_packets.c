@@ -15,6 +15,7 @@
 #include "pg/keystore.h"
 #include "pg/packet_keys.h"
 #include "pg/report.h"
+#include "pg/row.h"
 #include "pg/secure.h"
 #include "pg/types.h"
 #include "utils/builtins.h"
@@ -187,24 +188,6 @@ bytea_datum(SmsrBytes octets)
 	return PointerGetDatum(value);
 }
 
-/* The row type is found once a query. */
-static Datum
-row_datum(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	TupleDesc	desc = fcinfo->flinfo->fn_extra;
-
-	if (desc == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		fcinfo->flinfo->fn_extra = BlessTupleDesc(desc);
-		MemoryContextSwitchTo(old);
-	}
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
-}
-
 /* ---- under sealed keys ---- */
 
 /* What a batch asks of each row. */
@@ -291,7 +274,7 @@ smsr_unseal_response(PG_FUNCTION_ARGS)
 		values[5] = bytea_datum(response.data);
 	else
 		nulls[5] = true;
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /*
@@ -341,7 +324,7 @@ smsr_unseal_command(PG_FUNCTION_ARGS)
 		values[4] = bytea_datum(command.data);
 	else
 		nulls[4] = true;
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* ---- whole short messages: NULL for whatever is not just what is asked for ---- */
@@ -397,7 +380,7 @@ smsr_open_answer(PG_FUNCTION_ARGS)
 	values[0] = Int32GetDatum(response.status);
 	values[1] = bytea_datum(response.data);
 	values[2] = Int32GetDatum(script_read_response(response.data, &script, &error) ? script.sw : 0);
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* A notification of this eUICC under the keys of its ISD-R. */
@@ -436,7 +419,7 @@ smsr_open_notification(PG_FUNCTION_ARGS)
 	values[4] = bytea_datum(smsr_bytes(n.meid, sizeof(n.meid)));
 	nulls[4] = !n.has_meid;
 	values[5] = bytea_datum(command.data);
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 /* ---- clear parts ---- */
@@ -460,7 +443,7 @@ smsr_peek_command(PG_FUNCTION_ARGS)
 	values[1] = bytea_datum(smsr_bytes(&header.kic, 1));
 	values[2] = bytea_datum(smsr_bytes(&header.kid, 1));
 	values[3] = bytea_datum(smsr_bytes(header.tar, SCP80_TAR_LEN));
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
 Datum
@@ -480,5 +463,5 @@ smsr_sms_header(PG_FUNCTION_ARGS)
 	values[3] = Int32GetDatum(header.sequence);
 	nulls[0] = header.cpi == 0;
 	nulls[1] = !header.concatenated;
-	PG_RETURN_DATUM(row_datum(fcinfo, values, nulls));
+	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }

@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "pg/keystore.h"
 #include "pg/report.h"
+#include "pg/row.h"
 #include "pg/secure.h"
 #include "pg/storage_key.h"
 #include "pg/types.h"
@@ -37,16 +38,6 @@ bytea_of(const void *octets, size_t len)
 	return value;
 }
 
-static Datum
-row_of(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
-{
-	TupleDesc	desc;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
 /* ---- wrapping ---- */
 
 /* (OUT wrapped bytea, OUT check_value bytea, OUT kek text) */
@@ -69,7 +60,7 @@ smsr_new_storage_key(PG_FUNCTION_ARGS)
 	values[0] = PointerGetDatum(bytea_of(wrapped, out.len));
 	values[1] = PointerGetDatum(bytea_of(check_value, sizeof(check_value)));
 	values[2] = CStringGetTextDatum(kek);
-	return row_of(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }
 
 /*
@@ -102,7 +93,7 @@ smsr_rewrap_storage_key(PG_FUNCTION_ARGS)
 
 	values[0] = PointerGetDatum(bytea_of(again.wrapped, again.wrapped_len));
 	values[1] = CStringGetTextDatum(again.kek);
-	return row_of(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }
 
 /* Tell every backend that its cached storage keys may be wrong. */
@@ -246,5 +237,5 @@ smsr_keystore_status(PG_FUNCTION_ARGS)
 	nulls[8] = name[0] == '\0';
 	values[8] = Int32GetDatum(to_rewrap);
 	values[9] = Int64GetDatum(keystore_kek_visits());
-	return row_of(fcinfo, values, nulls);
+	return smsr_row(fcinfo, values, nulls);
 }

@@ -1,0 +1,34 @@
+/*
+ * row.c
+ *		Results that are rows.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+
+#include "pg/row.h"
+
+TupleDesc
+smsr_row_type(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+
+	if (flinfo->fn_extra == NULL)
+	{
+		MemoryContext before = MemoryContextSwitchTo(flinfo->fn_mcxt);
+		TupleDesc	desc;
+
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		flinfo->fn_extra = BlessTupleDesc(desc);
+		MemoryContextSwitchTo(before);
+	}
+	return flinfo->fn_extra;
+}
+
+Datum
+smsr_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	return HeapTupleGetDatum(heap_form_tuple(smsr_row_type(fcinfo), values, nulls));
+}
