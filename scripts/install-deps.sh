@@ -11,7 +11,7 @@ build=(gcc make libc6-dev pkg-config
 	libssl-dev libxml2-dev libxmlsec1-dev libp11-kit-dev libpq-dev libsmpp34-dev)
 demo=(gnuplot-nox)
 test=("postgresql-$major-pgtap" libtap-parser-sourcehandler-pgtap-perl
-	"postgresql-$major-plproxy" libipc-run-perl libjson-perl libnet-smpp-perl perl
+	"postgresql-$major-plproxy" libipc-run-perl libjson-perl libnet-smpp-perl perl python3
 	clang libclang-rt-14-dev
 	softhsm2 opensc openssl gnutls-bin)
 

@@ -42,18 +42,8 @@ smsr_name='chaos'
 
 # ---- TAP ----
 
-tests=0
-failed=0
-
-ok() {
-	tests=$((tests + 1))
-	if (($1)); then
-		echo "ok $tests - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $2"
-	fi
-}
+# shellcheck source=test/e2e/tap.sh
+. test/e2e/tap.sh
 
 # none QUERY DESCRIPTION: no row
 none() {
@@ -66,8 +56,6 @@ none() {
 		head -n 20 <<<"$rows" | sed 's/^/# /'
 	fi
 }
-
-sql() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
 
 # ---- the parts, and their deaths ----
 

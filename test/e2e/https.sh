@@ -220,22 +220,7 @@ stack_gateway_stop
 grep -o 'type="85" value="[0-9A-F]*"' "$work/clear.copy" | sed 's/.*value="\(.*\)"/\1/' >"$work/psk"
 rm "$work/clear.copy"
 sql CHECKPOINT >/dev/null
-python3 - "$work/psk" "$data" "$logs" <<-'PY' >"$work/leaks"
-	import base64, os, sys
-	keys = [bytes.fromhex(k) for k in open(sys.argv[1]).read().split()]
-	needles = []
-	for k in keys:
-	    needles += [k, k.hex().encode(), k.hex().upper().encode(), base64.b64encode(k)[:20]]
-	for top in sys.argv[2:]:
-	    for folder, _, files in os.walk(top):
-	        for f in files:
-	            try:
-	                data = open(os.path.join(folder, f), "rb").read()
-	            except OSError:
-	                continue
-	            if any(n in data for n in needles):
-	                print(os.path.join(folder, f))
-PY
+hunt "$work/psk" "$data" "$logs" >"$work/leaks"
 is "$(wc -l <"$work/psk")" "$CARDS" 'there are keys to look for'
 is "$(cat "$work/leaks")" '' 'and they are in no file of the server and in no log'
 is "$(grep -c -E 'PANIC|TRAP|terminated by signal' "$logs/postgres.log" || true)" 0 'the server has nothing terrible in its log'

@@ -234,23 +234,7 @@ invariants 'rotation'
 # server's, in whatever case or coding.
 sql CHECKPOINT >/dev/null
 awk -F '\t' '$2 != 2 { print $5; print $6; print $7 }' "$work/card_keys.tsv" >"$work/new_keys"
-python3 - "$work/new_keys" "$data" "$logs" <<-'PY' >"$work/leaks"
-	import base64, os, sys
-	keys = [bytes.fromhex(k) for k in open(sys.argv[1]).read().split()]
-	needles = []
-	for k in keys:
-	    needles += [k, k.hex().encode(), k.hex().upper().encode(), base64.b64encode(k)[:20]]
-	for top in sys.argv[2:]:
-	    for folder, _, files in os.walk(top):
-	        for f in files:
-	            path = os.path.join(folder, f)
-	            try:
-	                data = open(path, "rb").read()
-	            except OSError:
-	                continue
-	            if any(n in data for n in needles):
-	                print(path)
-PY
+hunt "$work/new_keys" "$data" "$logs" >"$work/leaks"
 is "$(wc -l <"$work/new_keys")" "$((3 * CARDS))" 'there are keys to look for'
 is "$(cat "$work/leaks")" '' 'and they are in no file of the server and in no log'
 

@@ -1,4 +1,4 @@
-# What the end-to-end tests say and ask.  Sourced by them; prints TAP.
+# What the end-to-end tests and the chaos run say and ask.  Sourced by them; prints TAP.
 # shellcheck shell=bash disable=SC2154,SC2034
 
 tests=0
@@ -41,3 +41,25 @@ all_end() {
 
 # The status of one operation, with its codes.
 ended() { sql "SELECT concat_ws(' ', status, subject_code, reason_code) FROM smsr.operation WHERE id = $1"; }
+
+# hunt KEYS FOLDER...: the files that have one of the keys, hexadecimal digits a
+# line each, in them: as octets, as digits in either case, or as base64
+hunt() {
+	python3 - "$@" <<-'PY'
+		import base64, os, sys
+		keys = [bytes.fromhex(k) for k in open(sys.argv[1]).read().split()]
+		needles = []
+		for k in keys:
+		    needles += [k, k.hex().encode(), k.hex().upper().encode(), base64.b64encode(k)[:20]]
+		for top in sys.argv[2:]:
+		    for folder, _, files in os.walk(top):
+		        for f in files:
+		            path = os.path.join(folder, f)
+		            try:
+		                data = open(path, "rb").read()
+		            except OSError:
+		                continue
+		            if any(n in data for n in needles):
+		                print(path)
+	PY
+}
