@@ -196,7 +196,7 @@ is "$(grep -c -i -E 'panic|fatal|sanitizer' "$logs/gateway.log" || true)" 0 'the
 # ---- card keys are rotated, while messages are lost and the server is killed ----
 
 fleet_ctl faults loss=0.1 duplicate=0.1 reorder=0.1 delay=0-500 no_por=0.05 >/dev/null
-sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM smsr.euicc) AS all_of_them, smsr.request('rotate_keys', eids, validity => '2 minutes')" >/dev/null
+sql "SELECT count(*) FROM (SELECT array_agg(eid) AS eids FROM smsr.euicc) AS all_of_them, smsr.request('rotate_keys', eids, validity => '45 s')" >/dev/null
 sleep 2
 # what has been acknowledged is on disk: these settings are the test's own
 sql 'CHECKPOINT' >/dev/null
