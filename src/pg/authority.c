@@ -51,13 +51,6 @@ adverse_arg(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) || PG_GETARG_BOOL(n);
 }
 
-static void
-put_text(Datum *values, bool *nulls, int n, const char *text)
-{
-	nulls[n] = text == NULL;
-	values[n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
 Datum
 smsr_authority(PG_FUNCTION_ARGS)
 {
@@ -78,9 +71,9 @@ smsr_authority(PG_FUNCTION_ARGS)
 	bool		nulls[4] = {0};
 
 	values[0] = BoolGetDatum(verdict.allowed);
-	put_text(values, nulls, 1, verdict.subject);
-	put_text(values, nulls, 2, verdict.reason);
-	put_text(values, nulls, 3, verdict.because);
+	smsr_row_text(values, nulls, 1, verdict.subject);
+	smsr_row_text(values, nulls, 2, verdict.reason);
+	smsr_row_text(values, nulls, 3, verdict.because);
 	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
@@ -103,9 +96,9 @@ smsr_authority_rules(PG_FUNCTION_ARGS)
 			initStringInfo(&words);
 			for (int n = 0; (need = authority_need(function, kind, n)) != NULL; n++)
 				appendStringInfo(&words, "%s%s", n == 0 ? "" : "; ", need);
-			put_text(values, nulls, 0, authority_function_name(function));
-			put_text(values, nulls, 1, authority_kind_name(kind));
-			put_text(values, nulls, 2, words.len > 0 ? words.data : "nothing");
+			smsr_row_text(values, nulls, 0, authority_function_name(function));
+			smsr_row_text(values, nulls, 1, authority_kind_name(kind));
+			smsr_row_text(values, nulls, 2, words.len > 0 ? words.data : "nothing");
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
 	return (Datum) 0;

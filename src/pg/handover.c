@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "core/handover.h"
+#include "pg/row.h"
 
 PG_FUNCTION_INFO_V1(smsr_handover);
 
@@ -29,13 +30,6 @@ bad_name(const char *what, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown %s \"%s\" of a handover", what, name == NULL ? "NULL" : name)));
-}
-
-static void
-put_text(Datum *values, bool *nulls, int n, const char *text)
-{
-	nulls[n] = text == NULL;
-	values[n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
 /*
@@ -75,12 +69,12 @@ smsr_handover(PG_FUNCTION_ARGS)
 			effects[count++] = CStringGetTextDatum(handover_effect_name(bit));
 	}
 	values[0] = BoolGetDatum(result.expected);
-	put_text(values, nulls, 1, handover_stage_name(result.handover.stage));
+	smsr_row_text(values, nulls, 1, handover_stage_name(result.handover.stage));
 	values[2] = BoolGetDatum(result.handover.warned);
 	values[3] = PointerGetDatum(construct_array(effects, count, TEXTOID, -1, false, TYPALIGN_INT));
-	put_text(values, nulls, 4, procedure_status_name(result.status));
-	put_text(values, nulls, 5, result.subject);
-	put_text(values, nulls, 6, result.reason);
-	put_text(values, nulls, 7, result.because);
+	smsr_row_text(values, nulls, 4, procedure_status_name(result.status));
+	smsr_row_text(values, nulls, 5, result.subject);
+	smsr_row_text(values, nulls, 6, result.reason);
+	smsr_row_text(values, nulls, 7, result.because);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

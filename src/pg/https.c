@@ -27,6 +27,8 @@
 #include "utils/inet.h"
 #include "utils/timestamp.h"
 
+PG_FUNCTION_INFO_V1(smsr_admin_protocol);
+PG_FUNCTION_INFO_V1(smsr_admin_script_type);
 PG_FUNCTION_INFO_V1(smsr_read_psk_identity);
 PG_FUNCTION_INFO_V1(smsr_read_admin_from);
 PG_FUNCTION_INFO_V1(smsr_read_admin_uri);
@@ -76,6 +78,18 @@ fault_datum(const SmsrError *error)
 {
 	return CStringGetTextDatum(psprintf("%s: %s at character %zu, expected %s", error->field,
 										smsr_error_name(error->code), error->offset + 1, error->expected));
+}
+
+Datum
+smsr_admin_protocol(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(ADMIN_PROTOCOL));
+}
+
+Datum
+smsr_admin_script_type(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(ADMIN_SCRIPT_TYPE));
 }
 
 /* (identity text, OUT eid, OUT isdr_aid, OUT kvn, OUT key_id, OUT fault) */

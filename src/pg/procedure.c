@@ -93,19 +93,12 @@ pol2_arg(FunctionCallInfo fcinfo, int n)
 }
 
 static void
-put_text(Datum *values, bool *nulls, int n, const char *text)
-{
-	nulls[n] = text == NULL;
-	values[n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
-}
-
-static void
 put_verdict(const LifecycleVerdict *verdict, Datum *values, bool *nulls)
 {
-	put_text(values, nulls, 0, profile_state_name(verdict->state));
-	put_text(values, nulls, 1, verdict->subject);
-	put_text(values, nulls, 2, verdict->reason);
-	put_text(values, nulls, 3, verdict->because);
+	smsr_row_text(values, nulls, 0, profile_state_name(verdict->state));
+	smsr_row_text(values, nulls, 1, verdict->subject);
+	smsr_row_text(values, nulls, 2, verdict->reason);
+	smsr_row_text(values, nulls, 3, verdict->because);
 }
 
 Datum
@@ -160,9 +153,9 @@ smsr_procedure(PG_FUNCTION_ARGS)
 
 	result = procedure(&op, &ev);
 
-	put_text(values, nulls, 0, procedure_step_name(result.operation.step));
-	put_text(values, nulls, 1, procedure_stage_name(result.operation.stage));
-	put_text(values, nulls, 2, procedure_step_name(result.operation.doubt));
+	smsr_row_text(values, nulls, 0, procedure_step_name(result.operation.step));
+	smsr_row_text(values, nulls, 1, procedure_stage_name(result.operation.stage));
+	smsr_row_text(values, nulls, 2, procedure_step_name(result.operation.doubt));
 	values[3] = BoolGetDatum(result.operation.failed);
 	values[4] = BoolGetDatum(result.operation.warned);
 	for (int bit = 0; bit < PROCEDURE_EFFECTS; bit++)
@@ -170,10 +163,10 @@ smsr_procedure(PG_FUNCTION_ARGS)
 			names[effects++] = CStringGetTextDatum(procedure_effect_name(bit));
 	values[5] = PointerGetDatum(construct_array(names, effects, TEXTOID, -1, false,
 												TYPALIGN_INT));
-	put_text(values, nulls, 6, procedure_status_name(result.status));
-	put_text(values, nulls, 7, result.subject);
-	put_text(values, nulls, 8, result.reason);
-	put_text(values, nulls, 9, result.because);
+	smsr_row_text(values, nulls, 6, procedure_status_name(result.status));
+	smsr_row_text(values, nulls, 7, result.subject);
+	smsr_row_text(values, nulls, 8, result.reason);
+	smsr_row_text(values, nulls, 9, result.because);
 	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 

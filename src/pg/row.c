@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "funcapi.h"
+#include "utils/builtins.h"
 
 #include "pg/row.h"
 
@@ -31,4 +32,11 @@ Datum
 smsr_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
 	return HeapTupleGetDatum(heap_form_tuple(smsr_row_type(fcinfo), values, nulls));
+}
+
+void
+smsr_row_text(Datum *values, bool *nulls, int n, const char *text)
+{
+	nulls[n] = text == NULL;
+	values[n] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }

@@ -17,4 +17,7 @@ extern TupleDesc smsr_row_type(FunctionCallInfo fcinfo);
 
 extern Datum smsr_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
 
+/* The n-th of the values, from 0; text NULL: SQL's NULL. */
+extern void smsr_row_text(Datum *values, bool *nulls, int n, const char *text);
+
 #endif							/* SMSR_ROW_H */

@@ -17,6 +17,16 @@ CREATE FUNCTION smsr.read_admin_uri(uri text, OUT path text, OUT notification by
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.read_admin_uri(text) IS 'A request''s URI: its path, the notification that it brings as msg, and the script that it answers; the fault if it can not be read';
 
+CREATE FUNCTION smsr.admin_protocol() RETURNS text
+	AS 'MODULE_PATHNAME', 'smsr_admin_protocol'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.admin_protocol() IS 'X-Admin-Protocol, of each request and its answer (SGP.02 clause 2.4.4)';
+
+CREATE FUNCTION smsr.admin_script_type() RETURNS text
+	AS 'MODULE_PATHNAME', 'smsr_admin_script_type'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.admin_script_type() IS 'Content-Type of a script that a card is given';
+
 CREATE FUNCTION smsr.read_script_status(header text) RETURNS text
 	AS 'MODULE_PATHNAME', 'smsr_read_script_status'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -326,7 +326,7 @@ CREATE FUNCTION smsr.end_of_session(p_eid smsr.eid, p_because text) RETURNS smsr
 	AS $$
 	BEGIN
 		PERFORM smsr.close_session(p_eid, p_because);
-		RETURN ROW(204, jsonb_build_object('X-Admin-Protocol', 'globalplatform-remote-admin/1.0'), NULL, NULL)::smsr.https_response;
+		RETURN ROW(204, jsonb_build_object('X-Admin-Protocol', smsr.admin_protocol()), NULL, NULL)::smsr.https_response;
 	END $$;
 COMMENT ON FUNCTION smsr.end_of_session(smsr.eid, text) IS 'The card is to close the session';
 
@@ -357,10 +357,10 @@ CREATE FUNCTION smsr.next_script(p_eid smsr.eid) RETURNS smsr.https_response
 			UPDATE smsr.outbound o SET session = s.session, gateway = s.gateway, sent_at = clock_timestamp(), attempts = o.attempts + 1,
 					lane_id = CASE WHEN o.lane_id <> 1 THEN 2 ELSE 1 END
 				WHERE o.id = packet.id AND (packet.session IS DISTINCT FROM s.session OR s.script_request IS DISTINCT FROM s.requests);
-			RETURN ROW(200, jsonb_strip_nulls(jsonb_build_object('X-Admin-Protocol', 'globalplatform-remote-admin/1.0',
+			RETURN ROW(200, jsonb_strip_nulls(jsonb_build_object('X-Admin-Protocol', smsr.admin_protocol(),
 					'X-Admin-Next-URI', format('%s?script=%s', s.uri, packet.id),
 					'X-Admin-Targeted-Application', smsr.admin_target(packet.target_aid),
-					'Content-Type', 'application/vnd.globalplatform.card-content-mgt;version=1.0')),
+					'Content-Type', smsr.admin_script_type())),
 				smsr.script_indefinite(packet.script), NULL)::smsr.https_response;
 		END IF;
 		IF s.hold > clock_timestamp() THEN
@@ -369,7 +369,7 @@ CREATE FUNCTION smsr.next_script(p_eid smsr.eid) RETURNS smsr.https_response
 				RETURN ROW(NULL, NULL, NULL, least(longest, s.hold - clock_timestamp()))::smsr.https_response;
 			END IF;
 			-- a card waits for an answer only for so long: it may ask again
-			RETURN ROW(204, jsonb_build_object('X-Admin-Protocol', 'globalplatform-remote-admin/1.0', 'X-Admin-Next-URI', s.uri), NULL, NULL)::smsr.https_response;
+			RETURN ROW(204, jsonb_build_object('X-Admin-Protocol', smsr.admin_protocol(), 'X-Admin-Next-URI', s.uri), NULL, NULL)::smsr.https_response;
 		END IF;
 		RETURN smsr.end_of_session(p_eid, 'nothing was left to do');
 	END $$;
@@ -421,8 +421,8 @@ CREATE FUNCTION smsr.https_request(identity text, method text, uri text, headers
 			RETURN smsr.https_refusal(who.eid, 405, 'unreadable request', 'its method is not POST', body);
 		ELSIF length(body) > 65536 THEN
 			RETURN smsr.https_refusal(who.eid, 413, 'unreadable request', format('its body has %s octets', length(body)));
-		ELSIF headers ->> 'x-admin-protocol' IS DISTINCT FROM 'globalplatform-remote-admin/1.0' THEN
-			RETURN smsr.https_refusal(who.eid, 400, 'unreadable request', 'X-Admin-Protocol is not globalplatform-remote-admin/1.0', body);
+		ELSIF headers ->> 'x-admin-protocol' IS DISTINCT FROM smsr.admin_protocol() THEN
+			RETURN smsr.https_refusal(who.eid, 400, 'unreadable request', 'X-Admin-Protocol is not ' || smsr.admin_protocol(), body);
 		END IF;
 		SELECT * INTO agent FROM smsr.read_admin_from(headers ->> 'x-admin-from');
 		IF agent.fault IS NOT NULL AND NOT EXISTS (SELECT FROM smsr.https_endpoint e WHERE e.agent_id = headers ->> 'x-admin-from') THEN
@@ -507,7 +507,7 @@ CREATE FUNCTION smsr.https_next(identity text, gateway text, session text) RETUR
 		END IF;
 		SELECT * INTO s FROM smsr.https_session h WHERE h.eid = who.eid;
 		IF s.session IS DISTINCT FROM concat_ws(' ', gateway, session) OR s.state <> 'open' THEN
-			RETURN ROW(204, jsonb_build_object('X-Admin-Protocol', 'globalplatform-remote-admin/1.0'), NULL, NULL)::smsr.https_response;
+			RETURN ROW(204, jsonb_build_object('X-Admin-Protocol', smsr.admin_protocol()), NULL, NULL)::smsr.https_response;
 		END IF;
 		IF s.last_at < now() - interval '10 seconds' THEN
 			UPDATE smsr.https_session h SET last_at = clock_timestamp() WHERE h.eid = s.eid;
