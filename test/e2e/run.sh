@@ -2,7 +2,7 @@
 # End to end: the database, the gateway, a network that loses, doubles, reorders
 # and delays, and simulated cards.  Prints TAP.
 #
-#   test/e2e/run.sh            about a minute
+#   test/e2e/run.sh            about a minute and a half
 #   SEED=7 test/e2e/run.sh     other cards, other accidents
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
