@@ -1,6 +1,6 @@
 /*
  * card_facts.c
- *		What calls for many eUICCs are decided by, read in one walk.
+ *		What calls for many eUICCs are decided by, read in one walk, and the decision.
  *
  * A join that looks up each eUICC by an index goes down from the root each time,
  * and that is most of what such a look-up costs.  Calls for many are often for
@@ -11,10 +11,12 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/itup.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -25,6 +27,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "pg/judge.h"
+#include "pg/row.h"
 #include "pg/types.h"
 
 PG_FUNCTION_INFO_V1(smsr_card_facts);
@@ -41,9 +45,10 @@ typedef struct Walk
 	Relation	index;
 	IndexScanDesc scan;
 	ScanKeyData key;
-	TupleTableSlot *slot;		/* the next row that was not asked for yet */
+	TupleTableSlot *slot;		/* the next row that was not asked for yet; of entries, no more than room for one */
 	AttrNumber	eid;
 	bool		exact;			/* rows of one eUICC at a time */
+	bool		entries;		/* of the index: rows are looked at where they are wanted */
 	bool		begun;
 	bool		there;			/* whether slot has a row */
 	int			patience;
@@ -61,7 +66,7 @@ column(Relation table, const char *name)
 
 /* index NULL: the primary key's */
 static void
-walk_open(Walk *walk, const char *table, const char *index, bool exact)
+walk_open(Walk *walk, const char *table, const char *index, bool exact, bool entries)
 {
 	Oid			schema = get_namespace_oid("smsr", false);
 	Oid			oid = get_relname_relid(table, schema);
@@ -88,7 +93,9 @@ walk_open(Walk *walk, const char *table, const char *index, bool exact)
 #else
 	walk->scan = index_beginscan(walk->table, walk->index, GetActiveSnapshot(), 1, 0);
 #endif
+	walk->scan->xs_want_itup = entries;
 	walk->exact = exact;
+	walk->entries = entries;
 	walk->begun = false;
 	walk->there = false;
 	walk->patience = 1;
@@ -115,13 +122,23 @@ value(TupleTableSlot *slot, AttrNumber column)
 static void
 walk_next(Walk *walk)
 {
-	walk->there = index_getnext_slot(walk->scan, ForwardScanDirection, walk->slot);
+	if (walk->entries)
+		walk->there = index_getnext_tid(walk->scan, ForwardScanDirection) != NULL;
+	else
+		walk->there = index_getnext_slot(walk->scan, ForwardScanDirection, walk->slot);
 }
 
 static int
 walk_compare(Walk *walk, const uint8 *eid)
 {
-	return memcmp(DatumGetEid(value(walk->slot, walk->eid)), eid, EID_LEN);
+	Datum		here;
+	bool		null;
+
+	if (walk->entries)
+		here = index_getattr(walk->scan->xs_itup, 1, walk->scan->xs_itupdesc, &null);
+	else
+		here = value(walk->slot, walk->eid);
+	return memcmp(DatumGetEid(here), eid, EID_LEN);
 }
 
 /*
@@ -157,6 +174,23 @@ walk_to(Walk *walk, const uint8 *eid, bool again)
 	walk->begun = true;
 	walk_next(walk);
 	return walk->there && walk_compare(walk, eid) == 0;
+}
+
+/*
+ * Whether an eUICC has a row, in a walk along entries.  Most entries may be of rows
+ * that are gone: what is passed over is not looked up.
+ */
+static bool
+walk_finds(Walk *walk, const uint8 *eid)
+{
+	bool		found = walk_to(walk, eid, false);
+
+	while (found && !index_fetch_heap(walk->scan, walk->slot))
+	{
+		walk_next(walk);
+		found = walk->there && walk_compare(walk, eid) == 0;
+	}
+	return found;
 }
 
 /* ---- */
@@ -200,10 +234,10 @@ wanted_args(FunctionCallInfo fcinfo, int *count)
 	Datum	   *iccids = NULL;
 	bool	   *no_eid = NULL;
 	bool	   *no_iccid = NULL;
-	int			iccid_count = elements(fcinfo, 1, ICCID_LEN, &iccids, &no_iccid);
+	int			iccid_count = elements(fcinfo, 2, ICCID_LEN, &iccids, &no_iccid);
 	Wanted	   *wanted;
 
-	*count = elements(fcinfo, 0, EID_LEN, &eids, &no_eid);
+	*count = elements(fcinfo, 1, EID_LEN, &eids, &no_eid);
 	wanted = palloc(Max(*count, 1) * sizeof(Wanted));
 	for (int i = 0; i < *count; i++)
 	{
@@ -223,11 +257,32 @@ same_eid(const Wanted *a, const Wanted *b)
 	return memcmp(a->eid, b->eid, EID_LEN) == 0;
 }
 
-/* Columns of the tables, in the order of those of the result. */
+/* Columns that are given out, in order. */
+enum
+{
+	OUT_PLACE, OUT_EID, OUT_ICCID, OUT_REGISTERED, OUT_ISDR_AID, OUT_LOADFILE_AID, OUT_MODULE_AID,
+	OUT_ISDP_AID, OUT_ENABLED, OUT_MSISDN, OUT_MNO_ID, OUT_RUNNING, OUT_AGAIN,
+	OUT_SUBJECT, OUT_REASON, OUT_BECAUSE, OUT_COLUMNS
+};
+
+/* And those that it is made of: what is given out as it is first. */
+#define EUICC_GIVEN		3
 #define EUICC_COLUMNS	5
-#define TARGET_COLUMNS	5
-#define ENABLED_COLUMNS	4
-#define RESULT_COLUMNS	(1 + EUICC_COLUMNS + TARGET_COLUMNS + ENABLED_COLUMNS + 2)
+#define ENABLED_GIVEN	2
+
+static const char *const euicc_names[EUICC_COLUMNS] =
+{"isdr_aid", "isdp_loadfile_aid", "isdp_module_aid", "remaining_memory", "remote_provisioning_version"};
+static const char *const enabled_names[ENABLED_GIVEN] = {"msisdn", "mno_id"};
+
+typedef struct ProfileColumns
+{
+	AttrNumber	isdp_aid;
+	AttrNumber	iccid;
+	AttrNumber	state;
+	AttrNumber	fallback;
+	AttrNumber	emergency;
+	AttrNumber	pol2;
+} ProfileColumns;
 
 static void
 take(TupleTableSlot *slot, const AttrNumber *columns, int count, Datum *values, bool *nulls)
@@ -251,6 +306,26 @@ is_enabled(Datum state)
 	return VARSIZE_ANY_EXHDR(name) == 7 && memcmp(VARDATA_ANY(name), "Enabled", 7) == 0;
 }
 
+static ProfileState
+state_of(TupleTableSlot *slot, const ProfileColumns *columns)
+{
+	return smsr_profile_state(TextDatumGetCString(value(slot, columns->state)));
+}
+
+/* A profile as the life cycle looks at it; an empty slot: none. */
+static LifecycleProfile
+profile_of(TupleTableSlot *slot, const ProfileColumns *columns)
+{
+	if (TTS_EMPTY(slot))
+		return (LifecycleProfile) {0};
+	return (LifecycleProfile) {
+		state_of(slot, columns),
+		DatumGetBool(value(slot, columns->fallback)),
+		smsr_pol2_mask(value(slot, columns->pol2)),
+		DatumGetBool(value(slot, columns->emergency))
+	};
+}
+
 /*
  * A row for each element of eids, in their order.  Tables are read as the calling
  * statement sees them, and without asking for rights: whoever may call this may
@@ -259,86 +334,132 @@ is_enabled(Datum state)
 Datum
 smsr_card_facts(PG_FUNCTION_ARGS)
 {
-	static const char *const euicc_names[EUICC_COLUMNS] = {"isdr_aid", "isdp_loadfile_aid", "isdp_module_aid",
-	"remaining_memory", "remote_provisioning_version"};
-	static const char *const target_names[TARGET_COLUMNS] = {"isdp_aid", "state", "fallback_attribute",
-	"emergency_attribute", "pol2"};
-	static const char *const enabled_names[ENABLED_COLUMNS] = {"state", "pol2", "msisdn", "mno_id"};
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	LifecycleEvent event;
+
+	/* a function that no life cycle knows, an audit, may always be begun */
+	bool		judged = !PG_ARGISNULL(0) && lifecycle_event_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &event);
 	int			count;
 	Wanted	   *wanted = wanted_args(fcinfo, &count);
+	Datum	   *required = NULL;
+	bool	   *none_required = NULL;
+	int			required_count = 0;
 	bool		exact = count < WALK_FROM;
 	bool		in_order = true;
+	bool		is_running = false;
 	HeapTuple  *rows;
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "facts of a card", ALLOCSET_SMALL_SIZES);
+	MemoryContext before = CurrentMemoryContext;
 	Walk		euicc;
 	Walk		profile;
 	Walk		running;
 	TupleTableSlot *target;
 	TupleTableSlot *enabled;
 	AttrNumber	euicc_columns[EUICC_COLUMNS];
-	AttrNumber	target_columns[TARGET_COLUMNS];
-	AttrNumber	enabled_columns[ENABLED_COLUMNS];
-	AttrNumber	iccid_column;
+	AttrNumber	enabled_columns[ENABLED_GIVEN];
+	ProfileColumns columns;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (rsinfo->setDesc->natts != RESULT_COLUMNS)
-		elog(ERROR, "smsr.card_facts() must have %d columns", RESULT_COLUMNS);
+	if (rsinfo->setDesc->natts != OUT_COLUMNS)
+		elog(ERROR, "smsr.card_facts() must have %d columns", OUT_COLUMNS);
+	if (!PG_ARGISNULL(3))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+						  &required, &none_required, &required_count);
 	for (int i = 0; i < count; i++)
 		in_order = in_order && wanted[i].n == i;
 	rows = in_order ? NULL : palloc(count * sizeof(HeapTuple));
 
-	walk_open(&euicc, "euicc", NULL, exact);
-	walk_open(&profile, "profile", NULL, exact);
-	/* of this index most entries are of rows that are gone: none is passed over */
-	walk_open(&running, "operation", "operation_one_running", true);
+	walk_open(&euicc, "euicc", NULL, exact, false);
+	walk_open(&profile, "profile", NULL, exact, false);
+	walk_open(&running, "operation", "operation_one_running", exact, true);
 	target = table_slot_create(profile.table, NULL);
 	enabled = table_slot_create(profile.table, NULL);
 	columns_of(euicc.table, euicc_names, EUICC_COLUMNS, euicc_columns);
-	columns_of(profile.table, target_names, TARGET_COLUMNS, target_columns);
-	columns_of(profile.table, enabled_names, ENABLED_COLUMNS, enabled_columns);
-	iccid_column = column(profile.table, "iccid");
+	columns_of(profile.table, enabled_names, ENABLED_GIVEN, enabled_columns);
+	columns = (ProfileColumns) {
+		column(profile.table, "isdp_aid"), column(profile.table, "iccid"), column(profile.table, "state"),
+		column(profile.table, "fallback_attribute"), column(profile.table, "emergency_attribute"), column(profile.table, "pol2")
+	};
 
 	for (int i = 0; i < count; i++)
 	{
 		const Wanted *w = &wanted[i];
 		bool		again = i > 0 && same_eid(&wanted[i - 1], w);
-		Datum		values[RESULT_COLUMNS];
-		bool		nulls[RESULT_COLUMNS];
+		JudgeFacts	facts = {0};
+		Datum		values[OUT_COLUMNS];
+		bool		nulls[OUT_COLUMNS];
 		bool		found;
-		int			at = 0;
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(row_context);
 		memset(nulls, true, sizeof(nulls));
+		values[OUT_PLACE] = Int32GetDatum(w->n + 1);
+		values[OUT_EID] = PointerGetDatum(w->eid);
+		nulls[OUT_PLACE] = nulls[OUT_EID] = false;
+		values[OUT_ICCID] = PointerGetDatum(w->iccid);
+		nulls[OUT_ICCID] = w->iccid == NULL;
+
 		found = walk_to(&euicc, w->eid, again);
-		values[at] = BoolGetDatum(found);
-		nulls[at++] = false;
+		values[OUT_REGISTERED] = BoolGetDatum(found);
+		nulls[OUT_REGISTERED] = false;
 		if (found)
-			take(euicc.slot, euicc_columns, EUICC_COLUMNS, &values[at], &nulls[at]);
-		at += EUICC_COLUMNS;
+		{
+			take(euicc.slot, euicc_columns, EUICC_GIVEN, &values[OUT_ISDR_AID], &nulls[OUT_ISDR_AID]);
+			facts.memory_known = w->n < required_count && !none_required[w->n];
+			if (facts.memory_known)
+				facts.required_memory = DatumGetInt64(required[w->n]);
+		}
 
 		for (found = walk_to(&profile, w->eid, again); found;
 			 walk_next(&profile), found = profile.there && walk_compare(&profile, w->eid) == 0)
 		{
 			bool		no_number;
-			Datum		iccid = slot_getattr(profile.slot, iccid_column, &no_number);
+			Datum		iccid = slot_getattr(profile.slot, columns.iccid, &no_number);
 
 			if (w->iccid != NULL && !no_number && memcmp(DatumGetIccid(iccid), w->iccid, ICCID_LEN) == 0)
 				ExecCopySlot(target, profile.slot);
-			if (is_enabled(value(profile.slot, enabled_columns[0])))
+			if (is_enabled(value(profile.slot, columns.state)))
 				ExecCopySlot(enabled, profile.slot);
 		}
 		if (!TTS_EMPTY(target))
-			take(target, target_columns, TARGET_COLUMNS, &values[at], &nulls[at]);
-		at += TARGET_COLUMNS;
+		{
+			take(target, &columns.isdp_aid, 1, &values[OUT_ISDP_AID], &nulls[OUT_ISDP_AID]);
+			values[OUT_ENABLED] = BoolGetDatum(is_enabled(value(target, columns.state)));
+			nulls[OUT_ENABLED] = false;
+		}
 		if (!TTS_EMPTY(enabled))
-			take(enabled, enabled_columns, ENABLED_COLUMNS, &values[at], &nulls[at]);
-		at += ENABLED_COLUMNS;
+			take(enabled, enabled_columns, ENABLED_GIVEN, &values[OUT_MSISDN], &nulls[OUT_MSISDN]);
 
-		values[at] = BoolGetDatum(walk_to(&running, w->eid, again));
-		nulls[at++] = false;
-		values[at] = BoolGetDatum(again);
-		nulls[at] = false;
+		is_running = again ? is_running : walk_finds(&running, w->eid);
+		values[OUT_RUNNING] = BoolGetDatum(is_running);
+		values[OUT_AGAIN] = BoolGetDatum(again);
+		nulls[OUT_RUNNING] = nulls[OUT_AGAIN] = false;
 
+		/* not before: what an index scan allocates is to stay */
+		MemoryContextSwitchTo(row_context);
+		if (judged)
+		{
+			LifecycleProfile about = profile_of(target, &columns);
+			LifecycleProfile other = profile_of(enabled, &columns);
+			/* of what it takes the place of no more counts, as in smsr.judge() */
+			LifecycleProfile instead_of = {other.state, false, other.pol2, false};
+			LifecycleVerdict verdict;
+
+			if (DatumGetBool(values[OUT_REGISTERED]))
+			{
+				facts.remaining_memory = DatumGetInt64(value(euicc.slot, euicc_columns[EUICC_GIVEN]));
+				facts.version = TextDatumGetCString(value(euicc.slot, euicc_columns[EUICC_GIVEN + 1]));
+			}
+			verdict = smsr_judgement(event, &about, &instead_of, &facts);
+			if (verdict.subject != NULL)
+			{
+				smsr_row_text(values, nulls, OUT_SUBJECT, verdict.subject);
+				smsr_row_text(values, nulls, OUT_REASON, verdict.reason);
+				smsr_row_text(values, nulls, OUT_BECAUSE, verdict.because);
+			}
+		}
+
+		MemoryContextSwitchTo(before);
 		if (in_order)
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		else
@@ -349,6 +470,7 @@ smsr_card_facts(PG_FUNCTION_ARGS)
 	for (int i = 0; !in_order && i < count; i++)
 		tuplestore_puttuple(rsinfo->setResult, rows[i]);
 
+	MemoryContextDelete(row_context);
 	ExecDropSingleTupleTableSlot(target);
 	ExecDropSingleTupleTableSlot(enabled);
 	walk_close(&running);

@@ -5,8 +5,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -19,7 +17,7 @@
 
 #include "core/lifecycle.h"
 #include "core/procedure.h"
-#include "pg/guc.h"
+#include "pg/judge.h"
 #include "pg/row.h"
 
 PG_FUNCTION_INFO_V1(smsr_procedure);
@@ -59,37 +57,13 @@ int_arg(FunctionCallInfo fcinfo, int n)
 static ProfileState
 state_arg(FunctionCallInfo fcinfo, int n)
 {
-	char	   *name = text_arg(fcinfo, n);
-	ProfileState state = PROFILE_ABSENT;
-
-	if (name != NULL && !profile_state_parse(name, &state))
-		bad_name("profile state", name);
-	return state;
+	return smsr_profile_state(text_arg(fcinfo, n));
 }
 
 static uint8_t
 pol2_arg(FunctionCallInfo fcinfo, int n)
 {
-	Datum	   *rules;
-	bool	   *nulls;
-	int			count;
-	uint8_t		mask = 0;
-
-	if (PG_ARGISNULL(n))
-		return 0;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT,
-					  &rules, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		char	   *name = nulls[i] ? pstrdup("NULL") : TextDatumGetCString(rules[i]);
-		uint8_t		rule;
-
-		/* a rule that can not be read must not be taken for no rule */
-		if (!pol2_rule_parse(name, &rule))
-			bad_name("POL2 rule", name);
-		mask |= rule;
-	}
-	return mask;
+	return PG_ARGISNULL(n) ? 0 : smsr_pol2_mask(PG_GETARG_DATUM(n));
 }
 
 static void
@@ -220,26 +194,6 @@ smsr_lifecycle(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }
 
-/* Whether a version d.d.d is this one or later; one that can not be read is not. */
-static bool
-version_since(const char *version, long major, long minor)
-{
-	char	   *end;
-	long		first;
-
-	if (version == NULL || !isdigit((unsigned char) version[0]))
-		return false;
-	first = strtol(version, &end, 10);
-	if (*end != '.' || !isdigit((unsigned char) end[1]))
-		return false;
-	return first > major || (first == major && strtol(end + 1, NULL, 10) >= minor);
-}
-
-/*
- * lifecycle, and what only this SM-SR and the eUICC's row can say: whether the
- * enabled profile may be deleted at all, whether there is memory, and whether
- * the eUICC is of a version that has the function.
- */
 Datum
 smsr_judge(PG_FUNCTION_ARGS)
 {
@@ -248,6 +202,7 @@ smsr_judge(PG_FUNCTION_ARGS)
 	bool_arg(fcinfo, 8)};
 	LifecycleProfile enabled = {state_arg(fcinfo, 4), false, pol2_arg(fcinfo, 5), false};
 	LifecycleEvent event;
+	JudgeFacts	facts = {0};
 	LifecycleVerdict verdict;
 	Datum		values[4];
 	bool		nulls[4] = {0};
@@ -255,17 +210,14 @@ smsr_judge(PG_FUNCTION_ARGS)
 	/* a function that no life cycle knows, an audit, may always be begun */
 	if (name == NULL || !lifecycle_event_parse(name, &event))
 		PG_RETURN_NULL();
-	verdict = lifecycle(&profile, &enabled, event);
-	if (verdict.subject == NULL && event == ASK_DELETE && profile.state == PROFILE_ENABLED &&
-		smsr_delete_enabled == SMSR_DELETE_REFUSE)
-		verdict = (LifecycleVerdict) {profile.state, "8.2.1", "1.2", "the profile is enabled"};
-	if (verdict.subject == NULL && event == ASK_CREATE && !PG_ARGISNULL(6) && !PG_ARGISNULL(7) &&
-		PG_GETARG_INT64(6) > PG_GETARG_INT64(7))
-		verdict = (LifecycleVerdict) {profile.state, "8.1", "4.8", "the eUICC has not enough memory"};
-	/* SGP.02 has the emergency attribute from v3.2 on */
-	if ((event == ASK_SET_EMERGENCY || event == ASK_UNSET_EMERGENCY) &&
-		!version_since(text_arg(fcinfo, 9), 3, 2))
-		verdict = (LifecycleVerdict) {profile.state, "1.6", "4.6", "the eUICC does not support the function"};
+	facts.memory_known = !PG_ARGISNULL(6) && !PG_ARGISNULL(7);
+	if (facts.memory_known)
+	{
+		facts.required_memory = PG_GETARG_INT64(6);
+		facts.remaining_memory = PG_GETARG_INT64(7);
+	}
+	facts.version = text_arg(fcinfo, 9);
+	verdict = smsr_judgement(event, &profile, &enabled, &facts);
 	put_verdict(&verdict, values, nulls);
 	PG_RETURN_DATUM(smsr_row(fcinfo, values, nulls));
 }

@@ -8,6 +8,11 @@ CREATE FUNCTION smsr.next_id() RETURNS bigint
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION smsr.next_id() IS 'An id that no other shard gives: a local sequence and, in the low ten bits, smsr.shard';
 
+CREATE FUNCTION smsr.next_ids(count int) RETURNS bigint[]
+	AS 'MODULE_PATHNAME', 'smsr_next_ids'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION smsr.next_ids(int) IS 'As many ids as are asked, ascending';
+
 CREATE FUNCTION smsr.try_lock(number int) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'smsr_try_lock'
 	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;

@@ -107,23 +107,33 @@ CREATE FUNCTION smsr.known_calls(requester text, eids smsr.eid[], call_ids text[
 	END $$;
 COMMENT ON FUNCTION smsr.known_calls(text, smsr.eid[], text[]) IS 'The operations of calls that a party has made before, by call_id, if they are in smsr.operation or ended in the last 92 days: as many elements, NULL where there is none';
 
-CREATE FUNCTION smsr.card_facts(eids smsr.eid[], iccids smsr.iccid[],
+CREATE FUNCTION smsr.card_facts(function text, eids smsr.eid[], iccids smsr.iccid[], required_memory bigint[],
+		OUT place int, OUT eid smsr.eid, OUT iccid smsr.iccid,
 		OUT registered boolean, OUT isdr_aid smsr.aid, OUT isdp_loadfile_aid smsr.aid, OUT isdp_module_aid smsr.aid,
-		OUT remaining_memory bigint, OUT provisioning_version text,
-		OUT isdp_aid smsr.aid, OUT state text, OUT fallback boolean, OUT emergency boolean, OUT pol2 smsr.pol2,
-		OUT enabled_state text, OUT enabled_pol2 smsr.pol2, OUT msisdn text, OUT mno_id text, OUT running boolean, OUT again boolean)
+		OUT isdp_aid smsr.aid, OUT enabled boolean, OUT msisdn text, OUT mno_id text, OUT running boolean, OUT again boolean,
+		OUT subject_code text, OUT reason_code text, OUT because text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'smsr_card_facts'
 	LANGUAGE C STABLE ROWS 10;
-COMMENT ON FUNCTION smsr.card_facts(smsr.eid[], smsr.iccid[])
-	IS 'What a call is decided by, a row for each element of eids: what the EIS says of the eUICC, of the profile with that ICCID, and of the one that is enabled; whether an exclusive operation runs, and whether the EID stood before. Whoever may call it may know';
+COMMENT ON FUNCTION smsr.card_facts(text, smsr.eid[], smsr.iccid[], bigint[])
+	IS 'What a call is decided by, a row for each element of eids, from place 1 on: what the EIS says of the eUICC, of the profile with that ICCID, and where the enabled one is reached; whether an exclusive operation runs, whether the EID stood before, and the refusal by smsr.judge(), if it is one. Whoever may call it may know';
+
+CREATE FUNCTION smsr.request_parts(eids smsr.eid[], size int) RETURNS SETOF int[]
+	AS 'MODULE_PATHNAME', 'smsr_request_parts'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION smsr.request_parts(smsr.eid[], int) IS 'Places of the elements of an array, from 1, in parts of that size: eUICCs that follow each other in one part, and in it as they stand in the array';
+
+CREATE FUNCTION smsr.picked(elements anyarray, places int[]) RETURNS anyarray
+	AS 'MODULE_PATHNAME', 'smsr_picked'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION smsr.picked(anyarray, int[]) IS 'The elements that stand at these places of an array, from 1; NULL where there is none';
 
 -- What smsr.request() and campaigns stand on: who asks is an argument, so nobody is
 -- granted it.
 CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		function text, eids smsr.eid[], iccids smsr.iccid[], validity interval, call_ids text[], arguments jsonb[],
 		lane_ids bigint[] DEFAULT NULL, campaign bigint DEFAULT NULL)
-	RETURNS TABLE (eid smsr.eid, operation_id bigint)
+	RETURNS bigint[]
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
 	-- One plan for good, by indexes, however long the arrays are and however small the
@@ -152,14 +162,23 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		ids bigint[];
 		concerned smsr.eid[] := eids;
 		sessions CONSTANT boolean := smsr.bearers_matter(function);
-		part record;
+		turns int[];
+		part_eids smsr.eid[];
+		part_iccids smsr.iccid[];
+		part_call_ids text[];
+		part_arguments jsonb[];
+		part_lane_ids bigint[];
+		part_ids bigint[];
+		required bigint[];
 		known bigint[];
 		seconds boolean[];
 		steps text[];
 		stages text[];
-		some_leave boolean;
-		some_move boolean;
-		may record;
+		allowed boolean[];
+		subjects text[];
+		reasons text[];
+		becauses text[];
+		may_turns bigint[];
 		done record;
 	BEGIN
 		IF function IS NULL OR function NOT IN (SELECT smsr.card_functions()) THEN
@@ -241,85 +260,81 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 			WHERE e.eid = ANY (concerned) ORDER BY e.eid FOR NO KEY UPDATE;
 
 		-- ids in the order of the call
-		ids := ARRAY(SELECT smsr.next_id() FROM generate_series(1, n));
+		ids := smsr.next_ids(n);
 		-- what is the same for all is not asked for each: how it begins, by the state of the
-		-- profile; and of most eUICCs nobody but their owner wants anything
+		-- profile
 		SELECT array_agg(s.step ORDER BY t.n), array_agg(s.stage ORDER BY t.n) INTO steps, stages
 			FROM unnest('{true,false,NULL}'::boolean[]) WITH ORDINALITY t (target_enabled, n)
 				CROSS JOIN LATERAL smsr.procedure(function, NULL, 'waiting', NULL, false, false,
 					'start', target_enabled => t.target_enabled) s;
-		some_leave := EXISTS (SELECT FROM smsr.handover);
-		some_move := EXISTS (SELECT FROM smsr.move v WHERE v.stage = 'closed');
-		FOR part IN
-			SELECT eids, iccids, call_ids, request_for.arguments, lane_ids, ids, ARRAY(SELECT generate_series(1::bigint, n)) AS turns
-			WHERE n BETWEEN 1 AND batch
-			UNION ALL
-			(SELECT array_agg(s.eid), array_agg(s.iccid) FILTER (WHERE iccids IS NOT NULL), array_agg(s.call_id) FILTER (WHERE call_ids IS NOT NULL),
-				array_agg(s.arguments) FILTER (WHERE request_for.arguments IS NOT NULL), array_agg(s.lane_id) FILTER (WHERE lane_ids IS NOT NULL),
-				array_agg(s.id), array_agg(s.turn)
-			FROM (SELECT u.*, (row_number() OVER (ORDER BY u.eid, u.turn) - 1) / batch AS part
-					FROM unnest(eids, iccids, call_ids, request_for.arguments, lane_ids, ids) WITH ORDINALITY
-						u (eid, iccid, call_id, arguments, lane_id, id, turn)
-					WHERE n > batch
-				-- what is sent is sent in the order of the call
-				ORDER BY part, u.turn) s
-			GROUP BY s.part
-			ORDER BY s.part)
+		-- what is sent is sent in the order of the call
+		FOR turns IN SELECT p FROM smsr.request_parts(eids, batch) p
 		LOOP
-			known := smsr.known_calls(me, part.eids, part.call_ids);
+			part_eids := smsr.picked(eids, turns);
+			part_iccids := smsr.picked(iccids, turns);
+			part_call_ids := smsr.picked(call_ids, turns);
+			part_arguments := smsr.picked(arguments, turns);
+			part_lane_ids := smsr.picked(lane_ids, turns);
+			part_ids := smsr.picked(ids, turns);
+			known := smsr.known_calls(me, part_eids, part_call_ids);
 			-- again, now that nobody changes what it is decided by
-			SELECT array_agg(z.n ORDER BY z.n) AS turns, array_agg(z.allowed ORDER BY z.n) AS allowed,
-					array_agg(z.subject_code ORDER BY z.n) AS subjects, array_agg(z.reason_code ORDER BY z.n) AS reasons,
-					array_agg(z.because ORDER BY z.n) AS becauses
-				INTO may
-				FROM smsr.authorise_all(me, function, part.eids, part.iccids, part.arguments) z
+			SELECT array_agg(z.n ORDER BY z.n), array_agg(z.allowed ORDER BY z.n),
+					array_agg(z.subject_code ORDER BY z.n), array_agg(z.reason_code ORDER BY z.n), array_agg(z.because ORDER BY z.n)
+				INTO may_turns, allowed, subjects, reasons, becauses
+				FROM smsr.authorise_all(me, function, part_eids, part_iccids, part_arguments) z
 				WHERE NOT own;
-			IF NOT own AND may.turns IS DISTINCT FROM ARRAY(SELECT generate_series(1::bigint, cardinality(part.eids))) THEN
+			IF NOT own AND may_turns IS DISTINCT FROM ARRAY(SELECT generate_series(1::bigint, cardinality(part_eids))) THEN
 				RAISE EXCEPTION 'the decision could not be made' USING ERRCODE = 'internal_error';
+			END IF;
+			IF function = 'create_isdp' THEN
+				required := ARRAY(SELECT (u.argument ->> 'required_memory')::bigint FROM unnest(part_arguments) WITH ORDINALITY u (argument, n) ORDER BY u.n);
 			END IF;
 			-- a call that is known is nobody's first
 			seconds := CASE WHEN known IS NOT NULL THEN ARRAY(SELECT row_number() OVER (PARTITION BY u.eid, u.known_id IS NULL ORDER BY u.n) > 1
-				FROM unnest(part.eids, known) WITH ORDINALITY u (eid, known_id, n) ORDER BY u.n) END;
+				FROM unnest(part_eids, known) WITH ORDINALITY u (eid, known_id, n) ORDER BY u.n) END;
 
+			-- of what is stored of a decision, that which all steps ask first comes first
 			WITH decided AS MATERIALIZED (
-				SELECT j.*,
+				SELECT j.known_id,
 					j.registered AND NOT j.barred AND NOT j.leaving AND j.busy AS waits,
-					NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused
-				FROM (SELECT a.turn, a.id, a.eid, a.iccid, a.call_id, a.arguments, coalesce(a.lane_id, lane) AS lane_id, a.known_id,
-						coalesce(a.second, a.again) AS second, a.registered, h.eid IS NOT NULL AS leaving,
-						CASE WHEN a.state = 'Enabled' THEN 1 WHEN a.state <> 'Enabled' THEN 2 ELSE 3 END AS start,
+					NOT j.registered OR j.barred OR j.leaving OR (NOT j.busy AND (j.refusal).subject_code IS NOT NULL) AS refused,
+					j.second, j.turn, j.id, j.eid, j.barred, j.iccid, j.call_id, j.arguments, j.lane_id, j.start,
+					j.msisdn, j.mno_id, j.isdr_aid, j.isdp_loadfile_aid, j.isdp_module_aid, j.isdp_aid, j.refusal
+				FROM (SELECT turns[a.place] AS turn, part_ids[a.place] AS id, a.eid, a.iccid, part_call_ids[a.place] AS call_id,
+						part_arguments[a.place] AS arguments, coalesce(part_lane_ids[a.place], lane) AS lane_id, a.known_id,
+						coalesce(seconds[a.place], a.again) AS second, a.registered, a.leaving,
+						CASE WHEN a.enabled THEN 1 WHEN NOT a.enabled THEN 2 ELSE 3 END AS start,
 						a.msisdn, a.mno_id, a.isdr_aid, a.isdp_loadfile_aid, a.isdp_module_aid,
 						-- the operation is the caller's to read: it names no ISD-P that is not
 						CASE WHEN a.known_id IS NOT NULL THEN NULL
 							WHEN request_for.function = 'create_isdp' THEN smsr.free_isdp_aid(a.eid)
-							WHEN own OR a.allowed THEN a.isdp_aid END AS isdp_aid,
+							WHEN own OR allowed[a.place] THEN a.isdp_aid END AS isdp_aid,
 						-- on its way to another shard: the call goes along
-						coalesce(a.second, a.again) OR a.running OR v.eid IS NOT NULL AS busy,
-						-- to a party that has nothing to do with it, an eUICC is neither there nor busy
-						NOT own AND a.allowed IS NOT TRUE AND a.subject_code IS DISTINCT FROM '8.2.1' AS barred,
+						coalesce(seconds[a.place], a.again) OR a.running
+							OR EXISTS (SELECT FROM smsr.move v WHERE v.stage = 'closed')
+								AND (SELECT true FROM smsr.move i WHERE i.eid = a.eid AND i.stage = 'closed' LIMIT 1) IS TRUE AS busy,
+						a.barred,
 						CASE
 							WHEN a.known_id IS NOT NULL THEN NULL
-							WHEN NOT own AND a.allowed IS NOT TRUE THEN ROW(NULL, coalesce(a.subject_code, '1.2'), coalesce(a.reason_code, '4.2'),
-								coalesce(a.because, 'the decision could not be made'))::smsr.refusal
+							WHEN NOT own AND allowed[a.place] IS NOT TRUE THEN ROW(NULL, coalesce(subjects[a.place], '1.2'), coalesce(reasons[a.place], '4.2'),
+								coalesce(becauses[a.place], 'the decision could not be made'))::smsr.refusal
 							WHEN NOT a.registered THEN ROW(NULL, '8.1.1', '3.9', 'the EID is not registered here')::smsr.refusal
-							WHEN h.eid IS NOT NULL THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
+							WHEN a.leaving THEN ROW(NULL, '1.2', '4.4', 'the eUICC is being handed over to another SM-SR')::smsr.refusal
 							-- registered before its keys are there (smsr.eis_without_keys)
-							WHEN EXISTS (SELECT FROM smsr.keyset_listed l WHERE l.eid = a.eid AND l.state = 'awaited')
+							WHEN EXISTS (SELECT FROM smsr.keyset_listed l WHERE l.state = 'awaited')
+									AND (SELECT true FROM smsr.keyset_listed l WHERE l.eid = a.eid AND l.state = 'awaited' LIMIT 1)
 									AND NOT EXISTS (SELECT FROM smsr.keyset k WHERE k.eid = a.eid AND k.sd_aid = a.isdr_aid AND k.type = 'SCP80' AND k.state = 'active')
 								THEN ROW(NULL, '8.4', '3.9', 'the eUICC is registered without keys: they are to be imported first')::smsr.refusal
-							ELSE smsr.judge(request_for.function, a.state, a.fallback, a.pol2,
-								a.enabled_state, a.enabled_pol2, (a.arguments ->> 'required_memory')::bigint, a.remaining_memory,
-								a.emergency, a.provisioning_version)
+							WHEN a.subject_code IS NOT NULL THEN ROW(NULL, a.subject_code, a.reason_code, a.because)::smsr.refusal
 						END AS refusal
-					FROM ROWS FROM (unnest(part.eids, part.iccids, part.call_ids, part.arguments, part.lane_ids, part.ids, part.turns, known, seconds,
-							may.allowed, may.subjects, may.reasons, may.becauses), smsr.card_facts(part.eids, part.iccids))
-							a (eid, iccid, call_id, arguments, lane_id, id, turn, known_id, second, allowed, subject_code, reason_code, because,
-								registered, isdr_aid, isdp_loadfile_aid, isdp_module_aid, remaining_memory, provisioning_version,
-								isdp_aid, state, fallback, emergency, pol2, enabled_state, enabled_pol2, msisdn, mno_id, running, again)
-						LEFT JOIN LATERAL (SELECT i.eid FROM smsr.handover i
-							WHERE some_leave AND i.eid = a.eid AND i.side = 'gives' OFFSET 0) h ON true
-						LEFT JOIN LATERAL (SELECT i.eid FROM smsr.move i
-							WHERE some_move AND i.eid = a.eid AND i.stage = 'closed' OFFSET 0) v ON true
+					FROM (SELECT f.*, known[f.place] AS known_id,
+							-- of most eUICCs nobody but their owner wants anything
+							EXISTS (SELECT FROM smsr.handover) AND (SELECT true FROM smsr.handover i
+								WHERE i.eid = f.eid AND i.side = 'gives' LIMIT 1) IS TRUE AS leaving,
+							-- to a party that has nothing to do with it, an eUICC is neither there nor busy
+							NOT own AND allowed[f.place] IS NOT TRUE AND subjects[f.place] IS DISTINCT FROM '8.2.1' AS barred
+						FROM smsr.card_facts(request_for.function, part_eids, part_iccids, required) f
+						OFFSET 0) a
 					-- so that a judgement is made once, however often it is looked at
 					OFFSET 0) j
 			), stored AS (
@@ -373,25 +388,25 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 				FROM decided d
 					CROSS JOIN recorded;	-- one row, and a volatile call that must be made
 			IF sessions THEN
-				PERFORM smsr.set_bearers(part.eids, part.ids);
+				PERFORM smsr.set_bearers(part_eids, part_ids);
 			END IF;
 			FOR k IN 1 .. coalesce(cardinality(done.known_turns), 0) LOOP
 				ids[done.known_turns[k]] := done.known_ids[k];
 			END LOOP;
 			IF function = 'rotate_keys' THEN
-				PERFORM smsr.start_next(f.eid) FROM (SELECT DISTINCT r.eid FROM smsr.begin_rotations(me, part.eids) r (eid)) f;
+				PERFORM smsr.start_next(f.eid) FROM (SELECT DISTINCT r.eid FROM smsr.begin_rotations(me, part_eids) r (eid)) f;
 			END IF;
 			PERFORM smsr.start_next(b) FROM unnest(done.behind) b;
 		END LOOP;
-		RETURN QUERY SELECT u.eid, u.id FROM unnest(eids, ids) u (eid, id);
 		IF approval IS NOT NULL AND EXISTS (SELECT FROM smsr.operation o WHERE o.approval_id = approval) THEN
 			PERFORM smsr.ask_approval(approval, function, me, format('%s for %s eUICCs', function, n), NULL, n, approvers, expiry);
 		ELSIF n > 0 THEN
 			PERFORM smsr.ring();
 		END IF;
+		RETURN ids;
 	END $$;
 COMMENT ON FUNCTION smsr.request_for(text, name, text, text, smsr.eid[], smsr.iccid[], interval, text[], jsonb[], bigint[], bigint)
-	IS 'smsr.request() on behalf of a party; of a campaign, then each call waits in the lane given for it, and no approval is asked';
+	IS 'smsr.request() on behalf of a party: an operation for each element of eids; of a campaign, then each call waits in the lane given for it, and no approval is asked';
 
 CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,
 		validity interval DEFAULT NULL, call_ids text[] DEFAULT NULL, arguments jsonb[] DEFAULT NULL)
@@ -399,10 +414,12 @@ CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[]
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
+	DECLARE
+		ids bigint[] := smsr.request_for(smsr.require_caller(function), smsr.caller(), nullif(smsr.setting('reason'), ''),
+			function, eids, iccids, validity, call_ids, arguments);
 	BEGIN
-		RETURN QUERY SELECT r.eid, r.operation_id
-			FROM smsr.request_for(smsr.require_caller(function), smsr.caller(), nullif(smsr.setting('reason'), ''),
-				function, eids, iccids, validity, call_ids, arguments) r;
+		-- not in FROM, where each array would be put into a store of its own first
+		RETURN QUERY SELECT unnest(eids), unnest(ids);
 	END $$;
 COMMENT ON FUNCTION smsr.request(text, smsr.eid[], smsr.iccid[], interval, text[], jsonb[])
 	IS 'Call one function of SGP.02 for many eUICCs at once. A refusal is an operation that FAILED, with its codes; an operation behind another one waits. The same call_id gives the same operation again';

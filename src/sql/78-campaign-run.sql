@@ -168,6 +168,7 @@ CREATE FUNCTION smsr.release_members(c smsr.campaign, p_ns int[], p_attempts int
 		eids smsr.eid[];
 		iccids smsr.iccid[];
 		arguments jsonb[];
+		ids bigint[];
 	BEGIN
 		SELECT array_agg(m.n), array_agg(m.wave), array_agg(m.attempt), array_agg(m.lane), array_agg(m.eid), array_agg(m.iccid), array_agg(m.arguments)
 			INTO ns, waves, attempts, lanes, eids, iccids, arguments
@@ -191,13 +192,14 @@ CREATE FUNCTION smsr.release_members(c smsr.campaign, p_ns int[], p_attempts int
 			DELETE FROM smsr.campaign_retry r WHERE r.campaign_id = c.id AND r.n = ANY (ARRAY(SELECT unnest(ns)));
 		END IF;
 		IF ns IS NOT NULL THEN
+			ids := smsr.request_for(c.party_id, c.created_by,
+				nullif(concat_ws(', ', (c.options).reason, (c.options).ticket), ''), c.function, eids,
+				CASE WHEN smsr.needs_iccid(c.function) THEN iccids END, (c.options).validity, NULL,
+				CASE WHEN array_position(arguments, NULL) IS NULL OR cardinality(array_remove(arguments, NULL)) > 0 THEN arguments END,
+				lanes, c.id);
 			INSERT INTO smsr.campaign_running (campaign_id, operation_id, eid, n, attempt)
-				SELECT c.id, r.operation_id, r.eid, ns[r.place], attempts[r.place] + 1
-				FROM smsr.request_for(c.party_id, c.created_by,
-					nullif(concat_ws(', ', (c.options).reason, (c.options).ticket), ''), c.function, eids,
-					CASE WHEN smsr.needs_iccid(c.function) THEN iccids END, (c.options).validity, NULL,
-					CASE WHEN array_position(arguments, NULL) IS NULL OR cardinality(array_remove(arguments, NULL)) > 0 THEN arguments END,
-					lanes, c.id) WITH ORDINALITY r (eid, operation_id, place);
+				SELECT c.id, u.id, u.eid, u.n, u.attempt + 1
+				FROM (SELECT unnest(ids) AS id, unnest(eids) AS eid, unnest(ns) AS n, unnest(attempts) AS attempt OFFSET 0) u;
 		END IF;
 		-- what waits for its next attempt is told by the table
 		IF fresh_only IS NOT TRUE OR coalesce(cardinality(ns), 0) < cardinality(p_ns) THEN
