@@ -237,6 +237,14 @@ SELECT card.reset();
 SELECT count(*) FROM smsr.request('audit_eis', ARRAY[card.eid(), card.eid(2)]);
 UPDATE smsr.keyset SET sealed = set_byte(sealed, 30, get_byte(sealed, 30) # 1) WHERE eid = card.eid();
 SELECT * FROM card.take();
+-- an older key set that opens before newer ones that do not, or that secure no packets
+SELECT card.reset();
+SELECT count(*) FROM smsr.request('audit_eis', ARRAY[card.eid(), card.eid(2)]);
+INSERT INTO smsr.keyset (eid, sd_aid, kvn, type, key_type, sealed)
+	SELECT eid, sd_aid, n.kvn, type, n.key_type, sealed FROM smsr.keyset, (VALUES (14, 136), (15, 99)) n (kvn, key_type) WHERE eid = card.eid();
+SELECT * FROM card.take();
+SELECT eid = card.eid() AS first, kvn, cntr, packet IS NOT NULL AS sealed FROM smsr.outbound ORDER BY eid;
+SELECT eid = card.eid() AS first, kvn, counter FROM smsr.keyset WHERE eid IN (card.eid(), card.eid(2)) ORDER BY eid, kvn;
 -- two packets for one card: each has its counter
 SELECT card.reset();
 SELECT smsr.audit_eis(card.eid()) AS op \gset

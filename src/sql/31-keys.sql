@@ -109,8 +109,9 @@ CREATE TABLE smsr.keyset (
 	replaces text CHECK (replaces IN ('revoked', 'compromised')),
 	PRIMARY KEY (eid, sd_aid, kvn),
 	CHECK (replaces IS NULL OR state = 'pending')
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
--- no index on what a packet changes: the counter is raised in place
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02);
+-- The counter is raised in place: no index on what a packet changes, and room for another
+-- version of each row of a page, since a campaign takes neighbours in one transaction.
 CREATE INDEX keyset_retiring ON smsr.keyset (state_at) WHERE state = 'retiring';
 CREATE INDEX keyset_open ON smsr.keyset (state) WHERE state IN ('pending', 'compromised');
 -- by storage key, whose id stands in octets 2 to 5 of a blob

@@ -256,6 +256,7 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 		dcs int := smsr.setting('tp_dcs');
 		most_segments int := smsr.setting('max_segments');
 		plan smsr.claim_plan;
+		careful boolean := false;
 	BEGIN
 		IF gateway IS NULL OR gateway = '' OR max_messages IS NULL OR max_messages < 1 OR max_messages > 100000 THEN
 			RAISE EXCEPTION 'gateway must be named and max_messages be between 1 and 100000'
@@ -265,153 +266,166 @@ CREATE FUNCTION smsr.claim_sms(gateway text, max_messages int, lease interval DE
 			RAISE EXCEPTION 'lease must be more than nothing and at most a day' USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		PERFORM smsr.check_incarnation();
-		plan := smsr.plan_claim(gateway, max_messages, most_segments);
-		IF plan.capacity = 0 THEN
-			RETURN;
-		END IF;
-		-- what passes from step to step is narrow, and the rest is fetched by place: to form
-		-- rows is a good part of what a claim costs
-		RETURN QUERY
-		WITH due AS MATERIALIZED (
-			SELECT q.*, g.lane_id AS account, g.rank, g.longest, g.limited
-			FROM unnest(plan.mno_ids, plan.lane_ids, plan.packets, plan.ranks, plan.longest, plan.limited)
-					g (mno_id, lane_id, packets, rank, longest, limited)
-				-- it may have been closed since
-				CROSS JOIN LATERAL (SELECT FROM smsr.lane l WHERE l.id = g.lane_id AND l.open OFFSET 0) l
-				CROSS JOIN LATERAL (
-				SELECT o.ctid AS place, o.id, o.eid, o.due_at, o.step = 'confirm' AS confirms, o.packet IS NOT NULL AS sealed,
-					smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
-				FROM smsr.outbound o
-				WHERE o.mno_id = g.mno_id AND o.lane_id = g.lane_id AND o.due_at <= now() AND o.expires_at > now()
-				ORDER BY o.due_at LIMIT g.packets
-				FOR UPDATE SKIP LOCKED) q
-		), beyond AS MATERIALIZED (
-			-- what a tenant's limit has no room for; what is behind does not overtake it
-			SELECT w.place
-			FROM (SELECT d.place, d.limited, sum(d.needed) OVER (PARTITION BY d.limited ORDER BY d.rank, d.due_at, d.id) AS upto
-				FROM due d WHERE d.limited IS NOT NULL AND d.needed <= d.longest) w
-				JOIN unnest(plan.limits, plan.allowances) u (tenant, allowance) ON u.tenant = w.limited
-			WHERE w.upto > u.allowance
-		), fresh AS MATERIALIZED (
-			-- a counter is one per key set: of two new packets to one card, one waits for
-			-- the next claim; not a confirmation, for which the card has a clock running
-			SELECT DISTINCT ON (d.eid) d.place, d.id, d.due_at, d.account, d.rank, d.longest, k.place AS key_place
-			FROM due d JOIN smsr.outbound o ON o.ctid = d.place
-				LEFT JOIN LATERAL (SELECT k.ctid AS place FROM smsr.keyset k
-					WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.type = 'SCP80'
-						-- under what is active; a proof under what is to be proven
-						AND CASE o.step WHEN 'prove' THEN k.state IN ('pending', 'active') AND k.kvn = (SELECT p.kvn
-								FROM smsr.operation p WHERE p.eid = o.eid AND p.id = o.operation_id)
-							ELSE k.state = 'active' END
-						AND k.counter < 1099511627775 AND smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid) IS NOT NULL
-						AND CASE o.step WHEN 'put_key' THEN EXISTS (SELECT FROM smsr.operation p
+		-- Whether a key set opens is seen when a packet is sealed under it.  If one does not,
+		-- nothing was taken, and all is done again with a look at each beforehand.  No row is
+		-- returned before the last one is there (ORDER BY), so none comes twice.
+		LOOP
+			BEGIN
+				plan := smsr.plan_claim(gateway, max_messages, most_segments);
+				IF plan.capacity = 0 THEN
+					RETURN;
+				END IF;
+				-- what passes from step to step is narrow, and the rest is fetched by place: to form
+				-- rows is a good part of what a claim costs
+				RETURN QUERY
+				WITH due AS MATERIALIZED (
+					SELECT q.*, g.lane_id AS account, g.rank, g.longest, g.limited
+					FROM unnest(plan.mno_ids, plan.lane_ids, plan.packets, plan.ranks, plan.longest, plan.limited)
+							g (mno_id, lane_id, packets, rank, longest, limited)
+						-- it may have been closed since
+						CROSS JOIN LATERAL (SELECT FROM smsr.lane l WHERE l.id = g.lane_id AND l.open OFFSET 0) l
+						CROSS JOIN LATERAL (
+						SELECT o.ctid AS place, o.id, o.eid, o.due_at, o.step = 'confirm' AS confirms, o.packet IS NOT NULL AS sealed,
+							smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
+						FROM smsr.outbound o
+						WHERE o.mno_id = g.mno_id AND o.lane_id = g.lane_id AND o.due_at <= now() AND o.expires_at > now()
+						ORDER BY o.due_at LIMIT g.packets
+						FOR UPDATE SKIP LOCKED) q
+				), beyond AS MATERIALIZED (
+					-- what a tenant's limit has no room for; what is behind does not overtake it
+					SELECT w.place
+					FROM (SELECT d.place, d.limited, sum(d.needed) OVER (PARTITION BY d.limited ORDER BY d.rank, d.due_at, d.id) AS upto
+						FROM due d WHERE d.limited IS NOT NULL AND d.needed <= d.longest) w
+						JOIN unnest(plan.limits, plan.allowances) u (tenant, allowance) ON u.tenant = w.limited
+					WHERE w.upto > u.allowance
+				), fresh AS MATERIALIZED (
+					-- a counter is one per key set: of two new packets to one card, one waits for
+					-- the next claim; not a confirmation, for which the card has a clock running
+					SELECT DISTINCT ON (d.eid) d.place, d.id, d.due_at, d.account, d.rank, d.longest, k.place AS key_place
+					FROM due d JOIN smsr.outbound o ON o.ctid = d.place
+						LEFT JOIN LATERAL (SELECT k.ctid AS place FROM smsr.keyset k
+							WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.type = 'SCP80'
+								-- under what is active; a proof under what is to be proven
+								AND CASE o.step WHEN 'prove' THEN k.state IN ('pending', 'active') AND k.kvn = (SELECT p.kvn
+										FROM smsr.operation p WHERE p.eid = o.eid AND p.id = o.operation_id)
+									ELSE k.state = 'active' END
+								AND k.counter < 1099511627775 AND smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid) IS NOT NULL
+								AND CASE o.step WHEN 'put_key' THEN EXISTS (SELECT FROM smsr.operation p
+											JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = o.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
+										WHERE p.eid = o.eid AND p.id = o.operation_id AND smsr.put_key_seals(k.eid, k.sd_aid, k.kvn, k.key_type,
+											k.sealed, n.kvn, n.key_type, n.sealed))
+									ELSE NOT careful OR smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed) END
+							ORDER BY k.kvn DESC LIMIT 1) k ON d.needed <= d.longest
+					WHERE NOT d.sealed AND (d.limited IS NULL OR d.place NOT IN (SELECT b.place FROM beyond b))
+					ORDER BY d.eid, k.place IS NULL, NOT d.confirms, d.id
+				), again AS MATERIALIZED (
+					SELECT d.place, d.id, d.due_at, d.account, d.rank, d.longest, d.needed,
+						-- of a packet that was taken in part the rest, else all of it again
+						CASE WHEN o.accepted = (1 << o.segments) - 1 THEN 0 ELSE o.accepted END AS have, o.kvn, o.cntr, o.packet,
+						-- not under keys that are out of use: what comes under them is not believed
+						d.needed <= d.longest AND EXISTS (SELECT FROM smsr.keyset k
+							WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn AND k.state IN ('pending', 'active', 'retiring')) AS sendable
+					FROM due d JOIN smsr.outbound o ON o.ctid = d.place
+					WHERE d.sealed AND (d.limited IS NULL OR d.place NOT IN (SELECT b.place FROM beyond b))
+				), unsendable AS (
+					-- out of the way of the others, and visible
+					UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
+					FROM (SELECT f.place, f.longest FROM fresh f WHERE f.key_place IS NULL
+						UNION ALL
+						SELECT a.place, a.longest FROM again a WHERE NOT a.sendable) d
+					WHERE o.ctid = d.place
+					RETURNING o.packet IS NOT NULL AS had_packet, o.eid, o.operation_id, o.step, o.destination, d.longest,
+						smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
+				), explained AS (
+					INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
+					SELECT 'out', u.eid, u.operation_id, u.step, u.destination, claim_sms.gateway, 'not sent',
+						CASE WHEN u.needed > most_segments AND NOT u.had_packet THEN 'it takes more short messages than smsr.max_segments'
+							WHEN u.needed > u.longest THEN 'it takes more short messages than the bind or the tenant may send in a second'
+							WHEN u.had_packet THEN 'the key set that secures it was revoked or compromised'
+							ELSE 'ISD-R has no active SCP80 key set that opens and whose counter is not at its end' END
+					FROM unsendable u
+				), counted AS (
+					UPDATE smsr.keyset k SET counter = k.counter + 1
+					FROM fresh f
+						-- a rotation, or another gateway that sends to the same card, is not waited for
+						CROSS JOIN LATERAL (SELECT FROM smsr.keyset l
+							WHERE l.ctid = f.key_place
+								-- as it is by now
+								AND l.state IN ('pending', 'active') FOR NO KEY UPDATE SKIP LOCKED) l
+						JOIN smsr.outbound o ON o.ctid = f.place
+					WHERE k.ctid = f.key_place
+					RETURNING f.place, f.id, f.due_at, f.account, f.rank, k.kvn, k.counter AS cntr,
+						CASE o.step WHEN 'put_key' THEN (SELECT smsr.seal_put_key(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
+									smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid), k.counter, n.kvn, n.key_type, n.sealed, n.replaces IS NOT NULL)
+								FROM smsr.operation p
 									JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = o.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
-								WHERE p.eid = o.eid AND p.id = o.operation_id AND smsr.put_key_seals(k.eid, k.sd_aid, k.kvn, k.key_type,
-									k.sealed, n.kvn, n.key_type, n.sealed))
-							ELSE smsr.keyset_opens(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed) END
-					ORDER BY k.kvn DESC LIMIT 1) k ON d.needed <= d.longest
-			WHERE NOT d.sealed AND (d.limited IS NULL OR d.place NOT IN (SELECT b.place FROM beyond b))
-			ORDER BY d.eid, k.place IS NULL, NOT d.confirms, d.id
-		), again AS MATERIALIZED (
-			SELECT d.place, d.id, d.due_at, d.account, d.rank, d.longest, d.needed,
-				-- of a packet that was taken in part the rest, else all of it again
-				CASE WHEN o.accepted = (1 << o.segments) - 1 THEN 0 ELSE o.accepted END AS have, o.kvn, o.cntr, o.packet,
-				-- not under keys that are out of use: what comes under them is not believed
-				d.needed <= d.longest AND EXISTS (SELECT FROM smsr.keyset k
-					WHERE k.eid = o.eid AND k.sd_aid = o.sd_aid AND k.kvn = o.kvn AND k.state IN ('pending', 'active', 'retiring')) AS sendable
-			FROM due d JOIN smsr.outbound o ON o.ctid = d.place
-			WHERE d.sealed AND (d.limited IS NULL OR d.place NOT IN (SELECT b.place FROM beyond b))
-		), unsendable AS (
-			-- out of the way of the others, and visible
-			UPDATE smsr.outbound o SET due_at = now() + interval '1 hour'
-			FROM (SELECT f.place, f.longest FROM fresh f WHERE f.key_place IS NULL
-				UNION ALL
-				SELECT a.place, a.longest FROM again a WHERE NOT a.sendable) d
-			WHERE o.ctid = d.place
-			RETURNING o.packet IS NOT NULL AS had_packet, o.eid, o.operation_id, o.step, o.destination, d.longest,
-				smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
-		), explained AS (
-			INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, outcome, detail)
-			SELECT 'out', u.eid, u.operation_id, u.step, u.destination, claim_sms.gateway, 'not sent',
-				CASE WHEN u.needed > most_segments AND NOT u.had_packet THEN 'it takes more short messages than smsr.max_segments'
-					WHEN u.needed > u.longest THEN 'it takes more short messages than the bind or the tenant may send in a second'
-					WHEN u.had_packet THEN 'the key set that secures it was revoked or compromised'
-					ELSE 'ISD-R has no active SCP80 key set that opens and whose counter is not at its end' END
-			FROM unsendable u
-		), counted AS (
-			UPDATE smsr.keyset k SET counter = k.counter + 1
-			FROM fresh f
-				-- a rotation, or another gateway that sends to the same card, is not waited for
-				CROSS JOIN LATERAL (SELECT FROM smsr.keyset l
-					WHERE l.ctid = f.key_place
-						-- as it is by now
-						AND l.state IN ('pending', 'active') FOR NO KEY UPDATE SKIP LOCKED) l
-				JOIN smsr.outbound o ON o.ctid = f.place
-			WHERE k.ctid = f.key_place
-			RETURNING f.place, f.id, f.due_at, f.account, f.rank, k.kvn, k.counter AS cntr,
-				CASE o.step WHEN 'put_key' THEN (SELECT smsr.seal_put_key(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
-							smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid), k.counter, n.kvn, n.key_type, n.sealed, n.replaces IS NOT NULL)
-						FROM smsr.operation p
-							JOIN smsr.keyset n ON n.eid = p.eid AND n.sd_aid = o.sd_aid AND n.kvn = p.kvn AND n.state = 'pending'
-						WHERE p.eid = o.eid AND p.id = o.operation_id)
-					ELSE smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
-						smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid), k.counter, coalesce(o.trigger, o.script)) END AS packet
-		), ready AS (
-			SELECT c.place, c.id, c.due_at, c.account, c.rank, c.kvn, c.cntr, c.packet, 0 AS have,
-				smsr.sms_segment_count(length(c.packet)) AS needed
-			FROM counted c
-			UNION ALL
-			SELECT a.place, a.id, a.due_at, a.account, a.rank, a.kvn, a.cntr, a.packet, a.have, a.needed
-			FROM again a WHERE a.sendable
-		), taken AS (
-			-- who does not fit is not overtaken: room for him comes only if nobody takes it
-			SELECT r.place, r.due_at, r.account, r.rank, r.kvn, r.cntr, r.packet, r.have, r.needed,
-				sum(r.needed) OVER (ORDER BY r.rank, r.due_at, r.id) <= plan.capacity AS fits
-			FROM ready r
-		), leased AS (
-			UPDATE smsr.outbound o SET lane_id = CASE WHEN t.fits AND o.lane_id <> 1 THEN 2 ELSE o.lane_id END,
-				due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END,
-				gateway = CASE WHEN t.fits THEN claim_sms.gateway ELSE o.gateway END, attempts = o.attempts + t.fits::int,
-				accepted = CASE WHEN t.fits THEN t.have ELSE o.accepted END,
-				segments = smsr.sms_segment_count(length(t.packet)), kvn = t.kvn, cntr = t.cntr, packet = t.packet
-			FROM taken t
-			WHERE o.ctid = t.place
-			RETURNING o.id, o.eid, o.destination, o.expires_at, t.packet, t.have, t.account, t.needed, t.rank, t.due_at, t.fits
-		), used AS (
-			SELECT l.account, sum(l.needed)::int AS messages FROM leased l WHERE l.fits GROUP BY 1
-		), bind_settled AS (
-			UPDATE smsr.gateway_pace g SET
-				pace = CASE WHEN plan.per_second IS NULL THEN g.pace
-					ELSE (SELECT p.next FROM smsr.pace(g.pace, plan.per_second, plan.at, coalesce((SELECT sum(u.messages)::int FROM used u), 0),
-						plan.ahead) p) END,
-				share = CASE WHEN plan.share IS NULL THEN g.share
-					ELSE smsr.share_settle(plan.share, plan.accounts, plan.tenants, plan.priorities, plan.weights,
-						-- accounts are in this order
-						ARRAY(SELECT sum(x.messages)::int
-							FROM (SELECT a.account, - a.granted AS messages FROM unnest(plan.accounts, plan.grants) a (account, granted)
-								UNION ALL SELECT u.account, u.messages FROM used u) x
-							GROUP BY x.account ORDER BY x.account)) END
-			WHERE g.gateway = claim_sms.gateway AND (plan.per_second IS NOT NULL OR plan.share IS NOT NULL)
-		), tenants_settled AS (
-			UPDATE smsr.tenant_pace p SET pace = s.pace, share = s.share
-			FROM (SELECT t.tenant, (SELECT n.next FROM smsr.pace(m.pace, h.per_second, plan.at, a.messages) n) AS pace,
-					smsr.share_settle(t.share, a.accounts, a.tenants, a.priorities, a.weights, a.extra) AS share
-				FROM unnest(plan.limits, plan.allowances, plan.tenant_shares) t (tenant, allowance, share)
-					JOIN smsr.tenant_pace m ON m.tenant = t.tenant
-					JOIN smsr.tenant_share h ON h.tenant = t.tenant
-					CROSS JOIN LATERAL (SELECT array_agg(x.account) AS accounts, array_agg(x.tenant) AS tenants, array_agg(x.priority) AS priorities,
-							array_agg(x.weight) AS weights, array_agg(coalesce(u.messages, 0) - x.allowed) AS extra, coalesce(sum(u.messages), 0)::int AS messages
-						FROM unnest(plan.accounts, plan.tenants, plan.priorities, plan.weights, plan.allowed) x (account, tenant, priority, weight, allowed)
-							LEFT JOIN used u ON u.account = x.account
-						WHERE x.tenant = t.tenant) a
-				-- not whose account another bind has
-				WHERE t.allowance IS NOT NULL AND a.accounts IS NOT NULL) s
-			WHERE p.tenant = s.tenant
-		)
-		SELECT (l.id << 5) | (s.n - 1), l.eid, l.destination, pid, dcs, s.part, greatest(l.expires_at - now(), interval '0')
-		FROM leased l CROSS JOIN LATERAL smsr.sms_segments(l.packet, 112, ((l.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
-		WHERE l.fits AND (l.have >> (s.n - 1)::int) & 1 = 0
-		ORDER BY l.rank, l.due_at, l.id, s.n;
+								WHERE p.eid = o.eid AND p.id = o.operation_id)
+							ELSE smsr.seal_command(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, spi,
+								smsr.packet_tar(o.trigger, o.target_aid, o.sd_aid), k.counter, coalesce(o.trigger, o.script)) END AS packet
+				), ready AS (
+					SELECT c.place, c.id, c.due_at, c.account, c.rank, c.kvn, c.cntr, c.packet, 0 AS have,
+						smsr.sms_segment_count(length(c.packet)) AS needed
+					FROM counted c
+					UNION ALL
+					SELECT a.place, a.id, a.due_at, a.account, a.rank, a.kvn, a.cntr, a.packet, a.have, a.needed
+					FROM again a WHERE a.sendable
+				), taken AS (
+					-- who does not fit is not overtaken: room for him comes only if nobody takes it
+					SELECT r.place, r.due_at, r.account, r.rank, r.kvn, r.cntr, r.packet, r.have, r.needed,
+						sum(r.needed) OVER (ORDER BY r.rank, r.due_at, r.id) <= plan.capacity AS fits
+					FROM ready r
+				), leased AS (
+					UPDATE smsr.outbound o SET lane_id = CASE WHEN t.fits AND o.lane_id <> 1 THEN 2 ELSE o.lane_id END,
+						due_at = CASE WHEN t.fits THEN now() + lease ELSE o.due_at END,
+						gateway = CASE WHEN t.fits THEN claim_sms.gateway ELSE o.gateway END, attempts = o.attempts + t.fits::int,
+						accepted = CASE WHEN t.fits THEN t.have ELSE o.accepted END,
+						segments = smsr.sms_segment_count(length(t.packet)), kvn = t.kvn, cntr = t.cntr, packet = t.packet
+					FROM taken t
+					WHERE o.ctid = t.place
+					RETURNING o.id, o.eid, o.destination, o.expires_at, t.packet, t.have, t.account, t.needed, t.rank, t.due_at, t.fits
+				), used AS (
+					SELECT l.account, sum(l.needed)::int AS messages FROM leased l WHERE l.fits GROUP BY 1
+				), bind_settled AS (
+					UPDATE smsr.gateway_pace g SET
+						pace = CASE WHEN plan.per_second IS NULL THEN g.pace
+							ELSE (SELECT p.next FROM smsr.pace(g.pace, plan.per_second, plan.at, coalesce((SELECT sum(u.messages)::int FROM used u), 0),
+								plan.ahead) p) END,
+						share = CASE WHEN plan.share IS NULL THEN g.share
+							ELSE smsr.share_settle(plan.share, plan.accounts, plan.tenants, plan.priorities, plan.weights,
+								-- accounts are in this order
+								ARRAY(SELECT sum(x.messages)::int
+									FROM (SELECT a.account, - a.granted AS messages FROM unnest(plan.accounts, plan.grants) a (account, granted)
+										UNION ALL SELECT u.account, u.messages FROM used u) x
+									GROUP BY x.account ORDER BY x.account)) END
+					WHERE g.gateway = claim_sms.gateway AND (plan.per_second IS NOT NULL OR plan.share IS NOT NULL)
+				), tenants_settled AS (
+					UPDATE smsr.tenant_pace p SET pace = s.pace, share = s.share
+					FROM (SELECT t.tenant, (SELECT n.next FROM smsr.pace(m.pace, h.per_second, plan.at, a.messages) n) AS pace,
+							smsr.share_settle(t.share, a.accounts, a.tenants, a.priorities, a.weights, a.extra) AS share
+						FROM unnest(plan.limits, plan.allowances, plan.tenant_shares) t (tenant, allowance, share)
+							JOIN smsr.tenant_pace m ON m.tenant = t.tenant
+							JOIN smsr.tenant_share h ON h.tenant = t.tenant
+							CROSS JOIN LATERAL (SELECT array_agg(x.account) AS accounts, array_agg(x.tenant) AS tenants, array_agg(x.priority) AS priorities,
+									array_agg(x.weight) AS weights, array_agg(coalesce(u.messages, 0) - x.allowed) AS extra, coalesce(sum(u.messages), 0)::int AS messages
+								FROM unnest(plan.accounts, plan.tenants, plan.priorities, plan.weights, plan.allowed) x (account, tenant, priority, weight, allowed)
+									LEFT JOIN used u ON u.account = x.account
+								WHERE x.tenant = t.tenant) a
+						-- not whose account another bind has
+						WHERE t.allowance IS NOT NULL AND a.accounts IS NOT NULL) s
+					WHERE p.tenant = s.tenant
+				)
+				SELECT (l.id << 5) | (s.n - 1), l.eid, l.destination, pid, dcs, s.part, greatest(l.expires_at - now(), interval '0')
+				FROM leased l CROSS JOIN LATERAL smsr.sms_segments(l.packet, 112, ((l.id >> 10) & 255)::int) WITH ORDINALITY s (part, n)
+				WHERE l.fits AND (l.have >> (s.n - 1)::int) & 1 = 0
+				ORDER BY l.rank, l.due_at, l.id, s.n;
+				RETURN;
+			EXCEPTION WHEN data_corrupted OR invalid_parameter_value THEN
+				IF careful THEN
+					RAISE;
+				END IF;
+				careful := true;
+			END;
+		END LOOP;
 	END $$;
 COMMENT ON FUNCTION smsr.claim_sms(text, int, interval)
 	IS 'Short messages for a gateway to submit, one row each, at most max_messages and what the limits of bind and tenants leave, from lanes that are open, to each tenant and priority its share: new packets are sealed under a counter that is stored first, old ones are the same octets again. Held for the lease, then offered anew. validity is what is left of the operation''s';
