@@ -23,9 +23,12 @@ for part in measure inventory keys queue traffic size router https; do
 	. "bench/$part.sh"
 done
 
+# As doc/operations.md has it, for a machine that is the server's: a quarter of the memory.
+buffers=$(awk '/^MemTotal/ { print int($2 / 1024 / 4) }' /proc/meminfo)MB
+
 echo "$(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(date +%Y-%m-%d), scale $SCALE"
-stack_database "shared_buffers = '256MB'" "max_wal_size = '4GB'" "work_mem = '64MB'" "jit = off"
-echo "PostgreSQL $(query 'SHOW server_version'), fsync $(query 'SHOW fsync')"
+stack_database "shared_buffers = '$buffers'" "max_wal_size = '16GB'" "work_mem = '64MB'" "jit = off"
+echo "PostgreSQL $(query 'SHOW server_version'), fsync $(query 'SHOW fsync'), shared_buffers $(query 'SHOW shared_buffers'), max_wal_size $(query 'SHOW max_wal_size')"
 for bench in "${all[@]}"; do
 	[[ " ${only[*]} " != *" $bench "* ]] || "bench_$bench"
 done
