@@ -60,6 +60,7 @@ COMMENT ON COLUMN smsr.claim_plan.allowed IS 'What the limit of the lane''s tena
 CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETURNS smsr.claim_plan
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, smsr, pg_temp
+	SET plan_cache_mode = force_generic_plan
 	SET enable_seqscan = off
 	SET enable_mergejoin = off
 	AS $$
@@ -71,7 +72,7 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 		tenants text[];
 		priorities int[];
 		weights int[];
-		parts float8[];			-- of the whole, by weight
+		parts float8[];			-- of the whole, by weight; NULL: nothing is due
 		looks int[];			-- packets that are looked at
 		counted int[];		-- packets that are due, as far as they were looked at
 		messages int[];			-- short messages that they take
@@ -110,20 +111,23 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 			UNION ALL
 			SELECT (SELECT o.mno_id FROM smsr.outbound o WHERE o.mno_id > m.id ORDER BY o.mno_id LIMIT 1)
 			FROM operator m WHERE m.id IS NOT NULL
-		), part (mno_id, lane_id) AS (
-			SELECT m.id, (SELECT o.lane_id FROM smsr.outbound o WHERE o.mno_id = m.id ORDER BY o.lane_id LIMIT 1)
-			FROM operator m
-			WHERE m.id IS NOT NULL AND (NOT EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id)
-				OR EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id AND r.gateway = p_gateway))
+		), part (mno_id, lane_id, due_at, expires_at, needed) AS (
+			-- where a lane begins is what is due in it first
+			SELECT m.id, h.* FROM operator m
+				CROSS JOIN LATERAL (SELECT o.lane_id, o.due_at, o.expires_at, smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted)
+					FROM smsr.outbound o WHERE o.mno_id = m.id ORDER BY o.lane_id, o.due_at LIMIT 1) h
+			WHERE NOT EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id)
+				OR EXISTS (SELECT FROM smsr.route r WHERE r.mno_id = m.id AND r.gateway = p_gateway)
 			UNION ALL
-			SELECT p.mno_id, (SELECT o.lane_id FROM smsr.outbound o WHERE o.mno_id = p.mno_id AND o.lane_id > p.lane_id
-				ORDER BY o.lane_id LIMIT 1)
-			FROM part p WHERE p.lane_id IS NOT NULL
+			SELECT p.mno_id, h.* FROM part p
+				CROSS JOIN LATERAL (SELECT o.lane_id, o.due_at, o.expires_at, smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted)
+					FROM smsr.outbound o WHERE o.mno_id = p.mno_id AND o.lane_id > p.lane_id ORDER BY o.lane_id, o.due_at LIMIT 1) h
 		), weighed AS (
 			SELECT p.mno_id, p.lane_id, l.tenant, l.priority, coalesce(t.weight, 1) AS weight,
 				w.weight * coalesce(t.weight, 1) / count(*) OVER (PARTITION BY l.tenant, l.priority)::float8 AS part,
 				CASE WHEN t.per_second IS NOT NULL THEN l.tenant END AS limited,
-				least(p_longest, plan.per_second, t.per_second) AS longest
+				least(p_longest, plan.per_second, t.per_second) AS longest,
+				p.due_at <= now() AS due, p.due_at <= now() AND p.expires_at > now() AS counts, p.due_at, p.needed
 			FROM part p
 				-- one by one: of most lanes there is nothing in the queue
 				CROSS JOIN LATERAL (SELECT l.tenant, l.priority FROM smsr.lane l
@@ -132,9 +136,11 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 				LEFT JOIN smsr.tenant_share t ON t.tenant = l.tenant
 		)
 		SELECT array_agg(w.mno_id), array_agg(w.lane_id), array_agg(w.tenant), array_agg(w.priority), array_agg(w.weight),
-				array_agg(w.part / w.whole), array_agg(w.limited), array_agg(w.longest),
+				array_agg(CASE WHEN w.due THEN w.part / w.whole END), array_agg(w.limited), array_agg(w.longest),
+				array_agg(w.counts::int), array_agg(CASE WHEN w.counts THEN w.needed ELSE 0 END), array_agg(CASE WHEN w.counts THEN w.due_at END),
 				array_agg(DISTINCT w.limited ORDER BY w.limited) FILTER (WHERE w.limited IS NOT NULL)
-			INTO plan.mno_ids, plan.lane_ids, tenants, priorities, weights, parts, plan.limited, plan.longest, plan.limits
+			INTO plan.mno_ids, plan.lane_ids, tenants, priorities, weights, parts, plan.limited, plan.longest,
+				counted, messages, heads, plan.limits
 			FROM (SELECT *, sum(part) OVER () AS whole FROM weighed) w;
 		IF plan.mno_ids IS NULL THEN
 			plan.capacity := 0;
@@ -147,10 +153,10 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 
 		-- How much is due where, as far as it may matter: twice a part's own part, and
 		-- further where others leave more; one more than may be taken, to know that there is.
-		looks := ARRAY(SELECT least(plan.capacity, ceil(2 * plan.capacity * u))::int + 1 FROM unnest(parts) u);
-		counted := array_fill(0, ARRAY[cardinality(looks)]);
-		messages := counted;
-		heads := array_fill(NULL::timestamptz, ARRAY[cardinality(looks)]);
+		-- Of many small parts the first packet is enough, which is known already
+		looks := ARRAY(SELECT CASE WHEN u IS NULL THEN 0 WHEN 2 * plan.capacity * u <= 1 THEN 1
+				ELSE least(plan.capacity, ceil(2 * plan.capacity * u))::int + 1 END
+			FROM unnest(parts) WITH ORDINALITY p (u, n) ORDER BY n);
 		LOOP
 			SELECT array_agg(coalesce(q.counted, u.counted) ORDER BY u.n), array_agg(coalesce(q.messages, u.messages) ORDER BY u.n),
 					array_agg(coalesce(q.head, u.head) ORDER BY u.n), sum(coalesce(q.messages, u.messages))
@@ -159,8 +165,10 @@ CREATE FUNCTION smsr.plan_claim(p_gateway text, p_most int, p_longest int) RETUR
 					LEFT JOIN LATERAL (SELECT count(*)::int AS counted, sum(d.needed)::int AS messages, min(d.due_at) AS head
 						FROM (SELECT o.due_at, smsr.sms_needed(coalesce(o.trigger, o.script), o.packet, o.segments, o.accepted) AS needed
 							FROM smsr.outbound o
-							WHERE o.mno_id = u.mno_id AND o.lane_id = u.lane_id AND o.due_at <= now() AND o.expires_at > now()
-							ORDER BY o.due_at LIMIT u.look) d) q ON u.look > u.counted;
+							WHERE u.look > u.counted
+								AND o.mno_id = u.mno_id AND o.lane_id = u.lane_id AND o.due_at <= now() AND o.expires_at > now()
+							ORDER BY o.due_at LIMIT u.look) d
+						HAVING u.look > u.counted) q ON true;
 			EXIT WHEN waiting > plan.capacity;
 			looks := ARRAY(SELECT CASE WHEN u.counted < u.look OR u.look > plan.capacity THEN 0 ELSE least(plan.capacity + 1, 8 * u.look) END
 				FROM unnest(counted, looks) WITH ORDINALITY u (counted, look, n) ORDER BY u.n);
