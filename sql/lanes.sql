@@ -123,6 +123,21 @@ SELECT card.taken(30);
 SELECT card.taken(100, 'elsewhere');
 DELETE FROM smsr.route;
 
+-- one message for many lanes: a lane whose first packet has expired has another one, and
+-- one whose first is not due has nothing; all get their turn
+SELECT card.clear();
+INSERT INTO smsr.lane (id, tenant, priority, campaign_id) SELECT 200 + n, 'many', 2, 200 + n FROM generate_series(0, 5) n;
+SELECT card.queue_up('lane ' || n, 200 + n, 2) FROM generate_series(0, 5) n;
+UPDATE smsr.outbound SET expires_at = now() - interval '1 s' WHERE destination IN ('lane 0', 'lane 1')
+	AND id IN (SELECT min(id) FROM smsr.outbound GROUP BY destination);
+UPDATE smsr.outbound SET expires_at = now() - interval '1 s' WHERE destination = 'lane 2';
+UPDATE smsr.outbound SET due_at = 'infinity' WHERE destination = 'lane 3';
+SELECT card.taken(1) AS taken, count(*) FROM generate_series(1, 4) GROUP BY 1 ORDER BY 1;
+SELECT card.taken(9);
+SELECT card.taken(9);
+DELETE FROM smsr.lane WHERE campaign_id BETWEEN 200 AND 205;
+SELECT card.clear();
+
 -- ---- long packets ----
 
 -- by messages, not packets; and none starves by being long
