@@ -43,3 +43,6 @@ UPDATE smsr.tick_fault SET next_at = now();
 SELECT smsr.tick();
 SELECT count(*) FROM smsr.tick_fault;
 SELECT * FROM card.faults();
+
+\set ECHO none
+\i sql/card_end.psql
