@@ -126,20 +126,23 @@ UPDATE smsr.campaign SET forecast_at = NULL WHERE id = :l;
 SELECT smsr.tick();
 SELECT round(extract(epoch FROM expected_at - forecast_at)) AS seconds, earliest_at <= expected_at AS earliest, latest_at >= expected_at AS latest
 	FROM smsr.campaign_progress JOIN (SELECT id, forecast_at FROM smsr.campaign) c USING (id) WHERE id = :l;
--- hours back: 4 a second for an hour before that; not what is older, nor what stood still
+-- hours back: 4 a second for an hour before that, to which it may return; not what is older, nor what stood still
 INSERT INTO smsr.campaign_pace (campaign_id, at, released, succeeded, failed)
 	SELECT :l, date_bin('10 s', now(), 'epoch') - i * interval '10 s', 0, 40, 0 FROM generate_series(720, 1079) i
 	UNION ALL SELECT :l, now() - interval '361 min', 0, 100000, 0;
 UPDATE smsr.campaign SET forecast_at = NULL WHERE id = :l;
 SELECT smsr.tick();
-SELECT round(extract(epoch FROM expected_at - forecast_at)) AS seconds, earliest_at <= expected_at AS earliest, latest_at >= expected_at AS latest
+SELECT round(extract(epoch FROM expected_at - forecast_at)) AS seconds, round(extract(epoch FROM earliest_at - forecast_at)) AS earliest,
+		round(extract(epoch FROM latest_at - forecast_at)) AS latest
 	FROM smsr.campaign_progress JOIN (SELECT id, forecast_at FROM smsr.campaign) c USING (id) WHERE id = :l;
 -- an outage counts: another hour in which it ran and nothing ended
 INSERT INTO smsr.campaign_pace (campaign_id, at, released, succeeded, failed)
 	SELECT :l, date_bin('10 s', now(), 'epoch') - i * interval '10 s', 0, 0, 0 FROM generate_series(300, 659) i;
 UPDATE smsr.campaign SET forecast_at = NULL WHERE id = :l;
 SELECT smsr.tick();
-SELECT round(extract(epoch FROM expected_at - forecast_at)) AS seconds FROM smsr.campaign_progress JOIN (SELECT id, forecast_at FROM smsr.campaign) c USING (id) WHERE id = :l;
+SELECT round(extract(epoch FROM expected_at - forecast_at)) AS seconds, round(extract(epoch FROM earliest_at - forecast_at)) AS earliest,
+		round(extract(epoch FROM latest_at - forecast_at)) AS latest
+	FROM smsr.campaign_progress JOIN (SELECT id, forecast_at FROM smsr.campaign) c USING (id) WHERE id = :l;
 -- and before it begins: by what the binds have carried, 10 messages in each ten seconds
 SELECT smsr.create_campaign('ahead', 'audit_eis', 'SELECT eid FROM smsr.euicc') AS h \gset
 SELECT messages, expected IS NULL AS unknown FROM smsr.rehearse(:h) WHERE verdict = 'all';

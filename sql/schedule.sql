@@ -152,8 +152,8 @@ SELECT make_interval(secs => expected) FROM smsr.forecast('{600,1200}', '{01:00-
 -- two zones, each with its own time of day
 SELECT make_interval(secs => expected) FROM smsr.forecast('{3600,3600}', '{01:00-03:00,01:00-03:00}', '{2026-11-16 02:00,2026-11-16 00:30}', '{1,1}');
 -- a rate that varies, and a number of messages that is not known well
-SELECT expected, round(earliest) AS earliest, round(latest) AS latest FROM smsr.forecast('{60000}', '{NULL}', '{2026-11-16 00:00}', '{8,12,10,9,11}', 60, 0, 0.9);
-SELECT expected, round(earliest) AS earliest, round(latest) AS latest FROM smsr.forecast('{60000}', '{NULL}', '{2026-11-16 00:00}', '{8,12,10,9,11}', 60, 0.1, 0.9);
+SELECT round(expected) AS expected, round(earliest) AS earliest, round(latest) AS latest FROM smsr.forecast('{60000}', '{NULL}', '{2026-11-16 00:00}', '{8,12,10,9,11}', 60, 0, 0.9);
+SELECT round(expected) AS expected, round(earliest) AS earliest, round(latest) AS latest FROM smsr.forecast('{60000}', '{NULL}', '{2026-11-16 00:00}', '{8,12,10,9,11}', 60, 0.1, 0.9);
 SELECT * FROM smsr.forecast('{600}', '{NULL}', '{2026-11-16 00:00}', '{0,0}');
 SELECT * FROM smsr.forecast('{0}', '{NULL}', '{2026-11-16 00:00}', '{0,0}');
 SELECT * FROM smsr.forecast('{600}', '{NULL}', '{2026-11-16 00:00}', '{}');

@@ -6,9 +6,10 @@
 
 #include <math.h>
 
-#include "brake.h"
-
 #define PI	3.14159265358979323846
+#define SQRT_HALF		0.70710678118654752440
+/* What is so much slower or faster than what was seen nobody asks for. */
+#define RATE_DECADES	4
 #define WEEK_SECONDS	(WEEK_MINUTES * 60.0)
 
 /* Where a part stands at second t, and when that changes. */
@@ -124,61 +125,196 @@ student_quantile(double p, unsigned freedom)
 	return sqrt(freedom) * tan(low);
 }
 
-/*
- * How many intervals say as much as one would that knows nothing of its
- * neighbour: (1 + r) / (1 - r) with the correlation r of neighbours, if that is
- * more than chance makes of independent ones.
- */
+/* At most t, of Student's distribution; of many degrees of freedom it is the normal one. */
 static double
-correlated(const double *rate, size_t count, double mean, double squares)
+student_below(double t, double freedom)
 {
-	double		products = 0;
-	double		r;
+	double		half;
 
-	for (size_t i = 1; i < count; i++)
-		products += (rate[i] - mean) * (rate[i - 1] - mean);
-	r = squares > 0 ? products / squares : 0;
-	if (r < 2 / sqrt((double) count))
-		return 1;
-	return (1 + fmin(r, 0.99)) / (1 - fmin(r, 0.99));
+	if (freedom > 300)
+		return 0.5 * erfc(-t * SQRT_HALF);
+	half = student_between(atan(fabs(t) / sqrt(floor(freedom))), (unsigned) freedom) / 2;
+	return t > 0 ? 0.5 + half : 0.5 - half;
 }
 
-/* Half the relative width of what the rate and the messages may turn out to be. */
-static double
-half_width(const double *rate, size_t count, double mean, double interval, double sending,
-		   double spread, double confidence)
+/*
+ * A kind of course that rates may take, and what was seen if it is theirs; in
+ * parts of the mean that was seen, from that mean.
+ */
+typedef struct Course
 {
-	double		p = 0.5 + confidence / 2;
+	double		a;				/* what is left of the slow part an interval later */
+	double		slow;			/* its part of the variance; what is left is each interval's own */
+	double		freedom;		/* how many there were to see of what it is made of, less one */
+	double		weight;			/* at first its logarithm */
+	double		variance;
+	double		level;			/* the mean */
+	double		precision;		/* of it, 1 / variance */
+	double		now;			/* the slow part at the end, if the mean were 0 */
+	double		now_each;		/* and what it is less for a mean of 1 */
+	double		uncertain;		/* its variance */
+} Course;
+
+/* In intervals, how long slow parts last: up to almost twice as many as there are at most in a campaign's forecast */
+#define COURSE_LASTS	7
+#define COURSE_PARTS	4
+#define COURSES	(3 + COURSE_LASTS * COURSE_PARTS)
+
+static const double course_parts[COURSE_PARTS] = {0.3, 0.9, 0.99, 0.999};
+
+/*
+ * R. E. Kalman's filter (A New Approach to Linear Filtering and Prediction
+ * Problems, 1960) over the rates and over ones, in the same gains: so the mean and
+ * the scale need not be known, but come out by least squares.
+ */
+static void
+course_see(Course *c, const double *rate, size_t count, double mean)
+{
+	double		own = 1 - c->slow;
+	double		squares = 0;
+	double		products = 0;
+	double		logs = 0;
 	double		n = (double) count;
-	double		m = fmax(sending / interval, 1);
-	double		z = normal_quantile(p);
-	double		quantile = z;
-	double		variance = mean / interval;
 
-	if (count > 1)
+	c->now = c->now_each = c->precision = 0;
+	c->uncertain = c->slow;
+	for (size_t i = 0; i < count; i++)
 	{
-		double		squares = 0;
-		double		each;
+		double		x;
+		double		one;
+		double		all;
 
-		for (size_t i = 0; i < count; i++)
-			squares += (rate[i] - mean) * (rate[i] - mean);
-		variance = squares / (n - 1);
-		each = correlated(rate, count, mean, squares);
-		n = fmax(n / each, 1);
-		m = fmax(m / each, 1);
-		quantile = student_quantile(p, n < 2 ? 1 : (unsigned) n - 1);
+		if (i > 0)
+		{
+			c->now *= c->a;
+			c->now_each *= c->a;
+			c->uncertain = c->a * c->a * c->uncertain + c->slow * (1 - c->a * c->a);
+		}
+		all = c->uncertain + own;
+		x = rate[i] / mean - 1 - c->now;
+		one = 1 - c->now_each;
+		squares += x * x / all;
+		products += x * one / all;
+		c->precision += one * one / all;
+		logs += log(all);
+		c->now += x * c->uncertain / all;
+		c->now_each += one * c->uncertain / all;
+		c->uncertain *= own / all;
 	}
-	return sqrt(quantile * quantile * variance / (mean * mean) * (1 / n + 1 / m) +
-				z * z * spread * spread);
+	c->level = products / c->precision;
+	/* not less than what rounding makes of none */
+	squares = fmax(squares - products * c->level, 1e-20);
+	c->variance = squares / (n - 1);
+	c->weight = -0.5 * (logs + log(c->precision) + (n - 1) * log(squares));
+}
+
+/* Kinds, and how well each explains what was seen; returns how many do at all. */
+static size_t
+courses_see(Course *course, const double *rate, size_t count, double mean)
+{
+	double		n = (double) count;
+	double		best = -INFINITY;
+	double		sum = 0;
+	size_t		courses = 0;
+	size_t		kept = 0;
+
+	/* each on its own, or evened out by the next; as likely at first as all that last */
+	for (int i = 0; i < 3; i++)
+		course[courses++] = (Course) {.a = -0.3 * i, .slow = i > 0, .freedom = n - 1, .weight = log(0.5 / 3)};
+	for (int i = 0; i < COURSE_LASTS; i++)
+		for (int j = 0; j < COURSE_PARTS; j++)
+		{
+			double		lasts = (double) (1 << i);
+
+			/* a change is seen once, however long what follows it: few have been */
+			course[courses++] = (Course) {
+				.a = exp(-1 / lasts), .slow = course_parts[j],
+				.freedom = fmax(1, n / (2 * lasts) - 1), .weight = log(0.5 / (COURSE_LASTS * COURSE_PARTS))
+			};
+		}
+	for (size_t i = 0; i < courses; i++)
+	{
+		double		before = course[i].weight;
+
+		course_see(&course[i], rate, count, mean);
+		course[i].weight += before;
+		best = fmax(best, course[i].weight);
+	}
+	for (size_t i = 0; i < courses; i++)
+	{
+		course[i].weight = exp(course[i].weight - best);
+		/* what hardly explains it takes time alone */
+		if (course[i].weight < 1e-6)
+			continue;
+		sum += course[i].weight;
+		course[kept++] = course[i];
+	}
+	for (size_t i = 0; i < kept; i++)
+		course[i].weight /= sum;
+	return kept;
+}
+
+/* The probability that the mean of the next m intervals is less than this one. */
+static double
+below(const Course *course, size_t courses, double mean, double m, double spread)
+{
+	double		less = 0;
+	double		any = 0;
+
+	for (size_t i = 0; i < courses; i++)
+	{
+		const Course *c = &course[i];
+		double		power = c->a < 0 ? pow(-c->a, m) * cos(PI * m) : pow(c->a, m);
+		double		stays = c->a * (1 - power) / ((1 - c->a) * m);
+		double		varies = ((1 + c->a) / (1 - c->a) - 2 * c->a * (1 - power) / (m * (1 - c->a) * (1 - c->a))) / m;
+		double		unsure = 1 - stays * c->now_each;
+		double		centre = fmax(1 + stays * c->now + unsure * c->level, 0);
+		double		variance = c->variance * (unsure * unsure / c->precision + stays * stays * c->uncertain +
+											  c->slow * fmax(varies - stays * stays, 0) + (1 - c->slow) / m);
+		double		deviation = sqrt(variance + centre * centre * spread * spread);
+		/* no rate is less than nothing */
+		double		none = student_below(-centre / deviation, c->freedom);
+
+		less += c->weight * (student_below((mean - centre) / deviation, c->freedom) - none);
+		any += c->weight * (1 - none);
+	}
+	return less / any;
+}
+
+/*
+ * The mean rate, in parts of the one seen, at which messages that take so many
+ * intervals at that one are sent, or a lower, with probability p.  Of a slower one
+ * the mean is over a longer time.  A larger p never has a lower one.
+ */
+static double
+rate_of(const Course *course, size_t courses, double p, double intervals, double spread)
+{
+	double		low = -RATE_DECADES;
+	double		high = RATE_DECADES;
+
+	for (int i = 0; i < 36; i++)
+	{
+		double		middle = (low + high) / 2;
+		double		rate = pow(10, middle);
+
+		if (below(course, courses, rate, fmin(fmax(intervals / rate, 1), 1e9), spread) < p)
+			low = middle;
+		else
+			high = middle;
+	}
+	return pow(10, (low + high) / 2);
 }
 
 bool
 forecast(ForecastPart *part, size_t parts, const double *rate, size_t count, double interval,
 		 double spread, double confidence, Forecast *result, SmsrError *error)
 {
+	Course		course[COURSES];
+	size_t		courses;
 	double		messages = 0;
 	double		mean = 0;
-	double		h;
+	double		intervals;
+	bool		varies = false;
 
 	for (size_t i = 0; i < parts; i++)
 	{
@@ -200,13 +336,24 @@ forecast(ForecastPart *part, size_t parts, const double *rate, size_t count, dou
 		return smsr_fail(error, SMSR_BAD_VALUE, "spread", 0, "0 to 1000");
 	if (!(confidence > 0 && confidence < 1))
 		return smsr_fail(error, SMSR_BAD_VALUE, "confidence", 0, "more than 0 and less than 1");
+	for (size_t i = 1; i < count; i++)
+		varies = varies || rate[i] != rate[0];
 	result->expected = forecast_at(part, parts, mean);
 	result->earliest = result->latest = result->expected;
-	if (messages == 0 || mean == 0)
+	if (messages == 0 || mean == 0 || (count > 1 && !varies && spread == 0))
 		return true;
-	h = half_width(rate, count, mean, interval, messages / mean, spread, confidence);
-	result->earliest = forecast_at(part, parts, mean * (1 + h));
-	/* a rate of nothing or less: never */
-	result->latest = forecast_at(part, parts, mean * (1 - h));
+	if (varies)
+		courses = courses_see(course, rate, count, mean);
+	else
+	{
+		course[0] = (Course) {
+			.freedom = INFINITY, .weight = 1, .variance = count > 1 ? 0 : 1 / (mean * interval), .precision = 1
+		};
+		courses = 1;
+	}
+	intervals = messages / mean / interval;
+	result->expected = forecast_at(part, parts, mean * rate_of(course, courses, 0.5, intervals, spread));
+	result->earliest = forecast_at(part, parts, mean * rate_of(course, courses, 0.5 + confidence / 2, intervals, spread));
+	result->latest = forecast_at(part, parts, mean * rate_of(course, courses, 0.5 - confidence / 2, intervals, spread));
 	return true;
 }

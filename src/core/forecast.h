@@ -9,23 +9,29 @@
  * Windows repeat from week to week; a change to or from summer time is not
  * foreseen and moves the end by its hour at most.
  *
- * The rate is the mean of what was seen in n intervals in a row, with deviation
- * s; over the m intervals that the sending takes (at least 1), the mean will be
- * another.  With t the quantile of Student's distribution with n - 1 degrees of
- * freedom, and the number of messages itself known to a relative standard
- * deviation of spread,
+ * Of the rate, what was seen in intervals in a row tells how it varies, over one
+ * interval and over many.  It may be of any of these kinds, and each counts for as
+ * much as it explains what was seen: intervals independent of each other; evened
+ * out by the next (correlated by -0.3 or -0.6), as where a limit holds; or with a
+ * slow part, a mean of 0 with a correlation of exp(-k/T) between intervals k apart,
+ * T = 1, 2, 4 ... 64, that has 0.3, 0.9, 0.99 or 0.999 of the variance, what is left
+ * being each interval's own.  So the last intervals tell more than the first where
+ * a rate lasts, and the mean to come is the less certain the fewer changes it will
+ * see and were seen.  Of each kind that mean has Student's distribution: of n - 1
+ * degrees of freedom, but with a slow part of n / 2T - 1, at least 1, for changes of a
+ * bind are few and large, not many and small.  No rate is below 0.  (A mixture of
+ * Gaussian processes with unknown mean and scale; its weights are marginal
+ * likelihoods, those of the slow kinds together as much at first as the others'.)
  *
- *		h = sqrt( (t s/rate)^2 (1/n + 1/m)  +  (z spread)^2 )
- *
- * and the bounds are what comes out at the rates rate (1 + h) and rate (1 - h).
+ * Expected, earliest and latest are the times by which the messages will have left
+ * with a probability of 0.5, (1 - confidence) / 2 and (1 + confidence) / 2; the
+ * number of messages itself is known to a relative standard deviation of spread.
  * Of a single interval there is no deviation to be seen: then it is that of
- * independent events (Poisson), s^2 = rate / interval, and t is z.
+ * independent events (Poisson).
  *
- * A rate that lasts for longer than an interval is not seen n times: where
- * neighbours are correlated by r, more than 2 / sqrt(n), n and m are divided by
- * (1 + r) / (1 - r), down to 1.  Nothing foresees what was not seen: intervals
- * must reach back over as many changes of the rate as are to come, and a bind
- * that will be down for hours is not known of.
+ * Nothing foresees what was not seen: intervals must reach back over changes of
+ * the rate such as are to come, and a bind that will be down for hours is not
+ * known of.
  */
 #ifndef SMSR_FORECAST_H
 #define SMSR_FORECAST_H
@@ -58,8 +64,8 @@ typedef struct Forecast
 extern double forecast_at(ForecastPart *part, size_t parts, double rate);
 
 /*
- * rate: messages a second in each of count intervals in a row, of so many
- * seconds.  Each bound holds with (1 + confidence) / 2, the interval with
+ * rate: messages a second in each of count intervals in a row, the oldest first, of
+ * so many seconds.  Each bound holds with (1 + confidence) / 2, the interval with
  * confidence, 0 < confidence < 1.  The offset of an error is the index.
  */
 extern bool forecast(ForecastPart *part, size_t parts, const double *rate, size_t count,

@@ -103,4 +103,4 @@ CREATE FUNCTION smsr.forecast(messages bigint[], windows text[], local timestamp
 	AS 'MODULE_PATHNAME', 'smsr_forecast'
 	LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION smsr.forecast(bigint[], text[], timestamp[], float8[], float8, float8, float8)
-	IS 'Seconds until the last message has left, NULL if never, and between what with this confidence: messages of each part with its windows and local time, messages a second in past intervals of rate_seconds, relative deviation of the number of messages';
+	IS 'Seconds until the last message has left, NULL if never, and between what with this confidence: messages of each part with its windows and local time, messages a second in past intervals of rate_seconds, the oldest first, relative deviation of the number of messages';

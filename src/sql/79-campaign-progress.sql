@@ -33,7 +33,7 @@ COMMENT ON COLUMN smsr.campaign_progress.running IS 'Operations queued or under 
 COMMENT ON COLUMN smsr.campaign_progress.again IS 'Members that wait for another attempt';
 COMMENT ON COLUMN smsr.campaign_progress.waiting IS 'Members that have not been released';
 COMMENT ON COLUMN smsr.campaign_progress.per_second IS 'Members that ended, over the last minute';
-COMMENT ON COLUMN smsr.campaign_progress.expected_at IS 'When the last will have ended, at the rate of the last minutes; between earliest_at and latest_at with a confidence of 0.9';
+COMMENT ON COLUMN smsr.campaign_progress.expected_at IS 'When the last will have ended, at the rates of the last six hours; between earliest_at and latest_at with a confidence of 0.9';
 
 CREATE VIEW smsr.campaign_result WITH (security_invoker = true) AS
 	SELECT m.campaign_id, m.n, m.line, m.wave, m.eid, m.iccid, m.arguments, m.time_zone,

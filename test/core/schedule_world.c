@@ -214,14 +214,24 @@ take(World *w, int lane, uint32_t grant)
 		Campaign   *c = &w->campaign[(lane - SINGLES - TENANTS) / ZONES];
 
 		w->of_campaign[c - w->campaign] += grant;
-		/* what a forecast knows of its rate: whole minutes, as long as it sends */
-		if (w->now / MINUTE != c->minute)
-		{
-			c->minute = w->now / MINUTE;
-			c->minutes++;
-			c->minute_sent[c->minutes % RING] = 0;
-		}
-		c->minute_sent[c->minutes % RING] += grant;
+		c->slot[(c->slots - 1) % SLOTS].sent += grant;
+	}
+}
+
+/* Ten seconds in which a campaign could send count, whether it does or not. */
+static void
+count_slots(World *w)
+{
+	for (int i = SINGLES + TENANTS; i < LANES; i++)
+	{
+		Campaign   *c = &w->campaign[(i - SINGLES - TENANTS) / ZONES];
+
+		if (c->slots > 0 && c->slot[(c->slots - 1) % SLOTS].at == w->now / SLOT)
+			continue;
+		if (w->queue[i].messages == 0 || !lane_open(w, i))
+			continue;
+		c->slot[c->slots % SLOTS].at = w->now / SLOT;
+		c->slot[c->slots++ % SLOTS].sent = 0;
 	}
 }
 
@@ -240,6 +250,7 @@ claim(World *w, int bind)
 	SmsrError	error;
 
 	w->claims++;
+	count_slots(w);
 	for (int t = 0; t < TENANTS; t++)
 		allowed[t] = could_take(&w->tenant[t], w->tenant_limit[t], w->now, 10000);
 	for (int i = 0; i < LANES; i++)
@@ -387,35 +398,38 @@ happens(World *w, Event e)
 }
 
 /*
- * As a campaign's progress has it: what waits of each zone, at the rates of the
- * last intervals, of so many minutes in which any was sent.
+ * As smsr.forecast_campaign() has it: what waits of each zone, at the rates of the
+ * last six hours, in intervals as long as makes 36 of them.
  */
 static void
 forecast_now(World *w, Campaign *c)
 {
 	ForecastPart part[ZONES] = {{0}};
-	double		rate[60];
-	size_t		rates = 0;
-	size_t		minutes = c->minutes_each;
+	double		rate[FORECAST_RATES] = {0};
+	size_t		first = c->slots > SLOTS ? c->slots - SLOTS : 0;
+	size_t		last = c->slots;
+	size_t		each;
+	size_t		rates;
 	SmsrError	error;
 
-	/* neither the minute that is not over, nor the first, which began somewhere */
-	if (c->forecasts == 200 || c->minutes < 3 * minutes + 2)
+	/* those that are not over, and older ones */
+	while (last > first && c->slot[(last - 1) % SLOTS].at == w->now / SLOT)
+		last--;
+	while (first < last && c->slot[first % SLOTS].at < (w->now - 6 * HOUR) / SLOT)
+		first++;
+	if (c->forecasts == 200 || last - first < c->slots_least)
 		return;
-	for (size_t i = 1; rates < 60 && i + minutes < c->minutes && i + minutes < RING; i += minutes)
-	{
-		rate[rates] = 0;
-		for (size_t k = i; k < i + minutes; k++)
-			rate[rates] += c->minute_sent[(c->minutes - k) % RING] / (60.0 * (double) minutes);
-		rates++;
-	}
+	each = (last - first + FORECAST_RATES - 1) / FORECAST_RATES;
+	rates = (last - first) / each;
+	for (size_t i = 0; i < rates * each; i++)
+		rate[rates - 1 - i / each] += (double) c->slot[(last - 1 - i) % SLOTS].sent / (10.0 * (double) each);
 	for (int z = 0; z < ZONES; z++)
 	{
 		part[z].messages = (double) w->queue[SINGLES + TENANTS + (int) (c - w->campaign) * ZONES + z].messages;
 		part[z].windows = &c->windows;
 		part[z].second = (double) local_time(w->now, z) / SECOND;
 	}
-	if (!forecast(part, ZONES, rate, rates, 60.0 * (double) minutes, 0, 0.9, &c->said[c->forecasts].f, &error))
+	if (!forecast(part, ZONES, rate, rates, 10.0 * (double) each, 0, 0.9, &c->said[c->forecasts].f, &error))
 		abort();
 	c->said[c->forecasts++].at = w->now;
 }
@@ -446,7 +460,7 @@ static bool
 over(const World *w)
 {
 	for (int i = 0; i < CAMPAIGNS; i++)
-		if (w->campaign[i].starts < NEVER && !w->campaign[i].done && !w->campaign[i].halted && !(i == 1 && w->campaign[0].minutes_each))
+		if (w->campaign[i].starts < NEVER && !w->campaign[i].done && !w->campaign[i].halted && !(i == 1 && w->campaign[0].slots_least > 0))
 			return false;
 	return true;
 }
@@ -477,7 +491,7 @@ world_run(World *w, int64_t until, int forecasts_per_million)
 			else
 				busy = true;
 		for (int i = 0; i < CAMPAIGNS && busy; i++)
-			if (w->campaign[i].next_wave == w->campaign[i].waves && dice(1000000) < (uint32_t) forecasts_per_million)
+			if (w->campaign[i].slots_least > 0 && w->campaign[i].next_wave == w->campaign[i].waves && dice(1000000) < (uint32_t) forecasts_per_million)
 				forecast_now(w, &w->campaign[i]);
 		for (int i = 0; i < LANES && !busy; i++)
 			busy = w->queue[i].messages > 0 && lane_open(w, i);

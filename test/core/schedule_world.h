@@ -31,7 +31,9 @@
 #define SINGLES		2			/* the first tenant's */
 #define MAX_ATTEMPTS 4
 #define NEVER		INT64_MAX
-#define RING		1024		/* minutes that a forecast may know of */
+#define SLOT		(10 * SECOND)
+#define SLOTS		2160		/* that a forecast looks back on: six hours */
+#define FORECAST_RATES	36		/* intervals of them, at most */
 
 /* ---- what the world is made of ---- */
 
@@ -97,10 +99,13 @@ typedef struct Campaign
 	int64_t		last_message;	/* when its last first attempt left */
 	int64_t		starts;
 	/* what a forecast is made of, and what came of it */
-	uint32_t	minute_sent[RING];
-	int64_t		minute;
-	size_t		minutes;
-	size_t		minutes_each;	/* of an interval */
+	struct
+	{
+		int64_t		at;
+		uint32_t	sent;
+	}			slot[SLOTS];	/* in which it could send */
+	size_t		slots;
+	size_t		slots_least;	/* before it is asked, 0: it is not, and nobody waits for its end */
 	int			forecasts;
 	struct
 	{

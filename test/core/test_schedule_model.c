@@ -163,22 +163,27 @@ TEST_SUITE(schedule_forecast)
 		const char *windows;
 		bool		(*open) (int, int);
 		bool		changing;
-		size_t		minutes;
+		size_t		slots;			/* of ten seconds, seen at least */
+		uint32_t	members;		/* at least, and up to twice as many */
 		int			worlds;
-		double		median;		/* of the error, at most, of the time that was left */
-		double		most;		/* nine of ten are within */
-		double		within;		/* of the bounds of 0.9, at least */
+		double		median;			/* of the error, at most, of the time that was left */
+		double		most;			/* nine of ten are within */
+		double		within;			/* of the bounds of 0.9, at least */
+		double		mostly;			/* and at most */
+		double		width;			/* of these, at most, of the time that was left, in the median */
 	}			kinds[] =
 	{
-		{"steady binds, always open", "00:00-24:00", always, false, 1, 1, 0.005, 0.02, 0.9},
-		{"steady binds, at night", "22:00-04:00", at_night, false, 1, 1, 0.02, 0.05, 0},
-		{"binds that change, always open", "00:00-24:00", always, true, 10, 4, 0.15, 0.6, 0.5},
-		{"binds that change, at night", "22:00-04:00", at_night, true, 10, 1, 0.02, 0.05, 0},
+		{"steady binds, always open", "00:00-24:00", always, false, 192, 40000, 4, 0.005, 0.02, 0.87, 0.97, 0.014},
+		{"steady binds, at night", "22:00-04:00", at_night, false, 30, 40000, 1, 0.02, 0.05, 0, 1, 0.01},
+		{"binds that change, always open", "00:00-24:00", always, true, 192, 40000, 24, 0.15, 0.4, 0.85, 1, 1},
+		{"binds that change, hours long", "00:00-24:00", always, true, 360, 120000, 2, 0.15, 0.4, 0.85, 1, 1},
+		{"binds that change, at night", "22:00-04:00", at_night, true, 30, 40000, 1, 0.02, 0.05, 0, 1, 0.01},
 	};
 
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
 	{
 		double	   *error = scratch(200 * 100 * sizeof(double));
+		double	   *width = scratch(200 * 100 * sizeof(double));
 		size_t		count = 0;
 		size_t		within = 0;
 		size_t		early = 0;
@@ -189,9 +194,9 @@ TEST_SUITE(schedule_forecast)
 			Campaign   *c = &w->campaign[0];
 
 			w->calls = true;
-			world_add_campaign(w, 0, 0, 2, 40000 + dice(40000), "rest", kinds[k].windows, kinds[k].open, 0.02, 0.1, w->now + dice(24 * 60) * MINUTE);
+			world_add_campaign(w, 0, 0, 2, kinds[k].members + dice(kinds[k].members), "rest", kinds[k].windows, kinds[k].open, 0.02, 0.1, w->now + dice(24 * 60) * MINUTE);
 			world_add_campaign(w, 1, 1, 3, 400000, "rest", "00:00-24:00", always, 0.02, 0.1, w->now);
-			c->minutes_each = w->campaign[1].minutes_each = kinds[k].minutes;
+			c->slots_least = kinds[k].slots;
 			for (uint32_t t = 0; t < TENANTS; t++)
 				world_at(w, w->now, CALL, t);
 			if (kinds[k].changing)
@@ -204,6 +209,7 @@ TEST_SUITE(schedule_forecast)
 				/* the last minutes are everybody's */
 				if (left < 600)
 					continue;
+				width[count] = (c->said[i].f.latest - c->said[i].f.earliest) / left;
 				error[count++] = fabs(c->said[i].f.expected - left) / left;
 				within += left >= c->said[i].f.earliest && left <= c->said[i].f.latest;
 				early += left < c->said[i].f.earliest;
@@ -211,13 +217,16 @@ TEST_SUITE(schedule_forecast)
 			world_end(w);
 		}
 		qsort(error, count, sizeof(double), by_size);
+		qsort(width, count, sizeof(double), by_size);
 		if (!ok(count > 20, "%s: %zu forecasts", kinds[k].name, count))
 			continue;
-		printf("# %s: %zu forecasts, error %.1f %% in the median, %.1f %% at the 90th, %.2f within the bounds of 0.9, %.2f earlier\n",
+		printf("# %s: %zu forecasts, error %.1f %% in the median, %.1f %% at the 90th, %.2f within the bounds of 0.9, %.2f earlier, "
+			   "these %.1f %% apart in the median\n",
 			   kinds[k].name, count, error[count / 2] * 100, error[count * 9 / 10] * 100, (double) within / (double) count,
-			   (double) early / (double) count);
+			   (double) early / (double) count, width[count / 2] * 100);
 		ok(error[count * 9 / 10] <= kinds[k].most, "%s: of %.1f %% in nine of ten", kinds[k].name, error[count * 9 / 10] * 100);
-		ok((double) within >= kinds[k].within * (double) count, "%s: within the bounds in %.2f", kinds[k].name, (double) within / (double) count);
+		ok((double) within >= kinds[k].within * (double) count && (double) within <= kinds[k].mostly * (double) count, "%s: within the bounds in %.2f", kinds[k].name, (double) within / (double) count);
+		ok(width[count / 2] <= kinds[k].width, "%s: bounds %.1f %% apart in the median", kinds[k].name, width[count / 2] * 100);
 		ok(error[count / 2] <= kinds[k].median, "%s: an error of %.1f %% in the median", kinds[k].name, error[count / 2] * 100);
 	}
 }
