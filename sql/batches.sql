@@ -54,5 +54,19 @@ SELECT card.all_answer(card.r_script(card.tlv('80', card.tlv('4F', card.aid('11'
 SELECT * FROM card.operations WHERE function = 'delete_profile';
 SELECT * FROM card.profiles;
 SELECT * FROM card.notices;
+-- what a card says of its device is a version of the EIS where it is another than before
+SELECT card.reset();
+SELECT count(*) FROM smsr.request('enable_profile', ARRAY[card.eid(1), card.eid(2)], ARRAY[card.iccid(2, 1), card.iccid(2, 2)]);
+SELECT card, says FROM card.take();
+SELECT card.all_answer(card.r_script('\x9000'), '490000090000n0');
+UPDATE smsr.euicc SET imei = '1032547698103254' WHERE eid = card.eid(1);
+SELECT clock_timestamp() AS since \gset
+SELECT card.together(112, '490000090000n1', card.secure(with_imei.of_card[1], 1), card.secure(with_imei.of_card[2], 2))
+FROM (SELECT array_agg(card.tlv('E1', substr(card.notification(2, 2, card.aid('11'), card.eid(n)), 3) || card.tlv('14', '\x1032547698103254')) ORDER BY n) AS of_card
+	FROM generate_series(1, 2) n) with_imei;
+SELECT n, imei, meid, notification_type AS type, notification_sequence AS sequence,
+	(SELECT count(*) FROM smsr.euicc_history h WHERE h.eid = c.eid AND h.until >= :'since') AS versions
+FROM smsr.euicc c JOIN card.euicc e ON c.eid = card.eid(e.n) ORDER BY n;
+SELECT outcome, count(*) FROM smsr.message WHERE direction = 'in' GROUP BY 1 ORDER BY 1;
 \set ECHO none
 \i sql/card_end.psql

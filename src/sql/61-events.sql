@@ -73,9 +73,9 @@ CREATE FUNCTION smsr.update_operations(events smsr.event[]) RETURNS void
 					finished_at = CASE WHEN e.status IS NOT NULL THEN clock_timestamp() END
 				FROM unnest(events) e
 				WHERE o.ctid = e.operation_place
-				RETURNING o
+				RETURNING CASE WHEN o.status IS NOT NULL THEN o END AS ended
 		)
-		SELECT count(*), array_agg(u.o) FILTER (WHERE (u.o).status IS NOT NULL) INTO n, ended FROM updated u;
+		SELECT count(*), array_agg(u.ended) FILTER (WHERE u.ended IS DISTINCT FROM NULL) INTO n, ended FROM updated u;
 		IF n <> cardinality(events) THEN
 			RAISE EXCEPTION 'an operation was changed by somebody who does not have its eUICC' USING ERRCODE = 'serialization_failure';
 		END IF;
@@ -100,16 +100,15 @@ CREATE FUNCTION smsr.drop_packets(events smsr.event[]) RETURNS void
 			DELETE FROM smsr.outbound o
 				USING unnest(events) e
 				WHERE o.ctid = e.packet_place AND 'drop_packet' = ANY (e.effects)
-				RETURNING o.*, e.event, e.because
+				RETURNING o.eid, o.operation_id, o.step, CASE WHEN o.session IS NULL THEN o.destination ELSE 'https' END, o.gateway, o.attempts, o.cntr,
+					CASE WHEN o.attempts = 0 THEN 'not sent' WHEN e.event = 'por' THEN 'answered' ELSE 'overtaken by its notification' END,
+					e.because, o.sent_at,
+					CASE WHEN o.step <> 'put_key' THEN o.packet END,
+					CASE WHEN o.packet IS NOT NULL THEN coalesce(o.trigger, o.script) ELSE o.script END
 		)
 		INSERT INTO smsr.message (direction, eid, operation_id, step, address, gateway, attempts, cntr,
 			outcome, detail, sent_at, octets, script)
-		SELECT 'out', g.eid, g.operation_id, g.step, CASE WHEN g.session IS NULL THEN g.destination ELSE 'https' END, g.gateway, g.attempts, g.cntr,
-			CASE WHEN g.attempts = 0 THEN 'not sent' WHEN g.event = 'por' THEN 'answered' ELSE 'overtaken by its notification' END,
-			g.because, g.sent_at,
-			CASE WHEN g.step <> 'put_key' THEN g.packet END,
-			CASE WHEN g.packet IS NOT NULL THEN coalesce(g.trigger, g.script) ELSE g.script END
-		FROM gone g;
+		SELECT 'out', g.* FROM gone g;
 	END $$;
 COMMENT ON FUNCTION smsr.drop_packets(smsr.event[]) IS 'Packets of events are done: smsr.drop_packet() for many';
 
@@ -188,10 +187,17 @@ CREATE FUNCTION smsr.contact_cards(events smsr.event[]) RETURNS void
 				notification_type = CASE e.event WHEN 'notification' THEN e.notification_type ELSE c.notification_type END,
 				notification_sequence = CASE e.event WHEN 'notification' THEN e.sequence ELSE c.notification_sequence END,
 				notification_confirmed = CASE e.event WHEN 'notification' THEN true ELSE c.notification_confirmed END,
-				notification_at = CASE e.event WHEN 'notification' THEN now() ELSE c.notification_at END,
-				imei = coalesce(e.imei, c.imei), meid = coalesce(e.meid, c.meid)
-			FROM (SELECT u.event, u.notification_type, u.sequence, u.imei, u.meid, w.place FROM unnest(events) u
+				notification_at = CASE e.event WHEN 'notification' THEN now() ELSE c.notification_at END
+			FROM (SELECT u.event, u.notification_type, u.sequence, w.place FROM unnest(events) u
 				CROSS JOIN LATERAL (SELECT i.ctid AS place FROM smsr.euicc i WHERE i.eid = u.eid OFFSET 0) w OFFSET 0) e
+			WHERE c.ctid = e.place;
+		-- what is a change of the EIS, and seldom comes
+		UPDATE smsr.euicc c SET imei = coalesce(e.imei, c.imei), meid = coalesce(e.meid, c.meid)
+			FROM (SELECT u.imei, u.meid, w.place FROM unnest(events) u
+				CROSS JOIN LATERAL (SELECT i.ctid AS place FROM smsr.euicc i
+					WHERE i.eid = u.eid AND (i.imei IS DISTINCT FROM coalesce(u.imei, i.imei)
+						OR i.meid IS DISTINCT FROM coalesce(u.meid, i.meid)) OFFSET 0) w
+				WHERE u.imei IS NOT NULL OR u.meid IS NOT NULL OFFSET 0) e
 			WHERE c.ctid = e.place;
 		UPDATE smsr.outbound o SET due_at = now()
 			FROM (SELECT w.place FROM unnest(events) u
@@ -208,7 +214,7 @@ CREATE FUNCTION smsr.handle_events(events smsr.event[]) RETURNS void
 	SET search_path = pg_catalog, smsr, pg_temp
 	AS $$
 	DECLARE
-		occurring text[] := ARRAY(SELECT DISTINCT f FROM unnest(events) e CROSS JOIN LATERAL unnest(e.effects) f);
+		occurring text[] := ARRAY(SELECT unnest(d.effects) FROM (SELECT DISTINCT e.effects FROM unnest(events) e) d);
 		e smsr.event;
 		op smsr.operation;
 	BEGIN

@@ -18,35 +18,39 @@ CREATE FUNCTION smsr.read_answers(ns int[], eids smsr.eid[], originators text[],
 	DECLARE
 		sessions CONSTANT boolean := EXISTS (SELECT FROM smsr.https_session h WHERE h.state = 'open');
 	BEGIN
-		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'por', m.originator, m.octets, c.data, c.step, c.cntr, c.status,
-				d.deleted, NULL, NULL, NULL, NULL, NULL, NULL, NULL, o.ctid, c.ctid, c.packets > 1,
+		RETURN (SELECT array_agg(ROW(m.n, m.eid, o.id, 'por', m.originator, m.octets, (a.opened).data, b.step, b.cntr, (a.opened).status,
+				d.deleted, NULL, NULL, NULL, NULL, NULL, NULL, NULL, o.ctid, b.ctid, v.others,
 				r.step, r.stage, r.doubt, r.failed, r.warned, r.effects, r.status, r.subject_code, r.reason_code, r.because,
 				CASE WHEN r.effects = '{}' AND r.stage = o.stage AND r.because IS NULL THEN 'not awaited'
 					ELSE coalesce(r.because, r.status, r.stage) END)::smsr.event)
 			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
-				CROSS JOIN LATERAL (
-					-- whether a card opens a session shows when it does
-					SELECT b.ctid, b.packets, b.operation_id, b.step, b.cntr, b.attempts, b.resyncs, a.status, a.data, a.sw
-					FROM (SELECT i.ctid, i.*, count(*) OVER () AS packets FROM smsr.outbound i WHERE i.eid = m.eid AND i.packet IS NOT NULL OFFSET 0) b
-						CROSS JOIN LATERAL (SELECT i.* FROM smsr.keyset i
-							WHERE i.eid = b.eid AND i.sd_aid = b.sd_aid AND i.kvn = b.kvn
-								AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
-						CROSS JOIN LATERAL smsr.open_answer(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, b.packet, b.cntr,
-							coalesce(b.target_aid, b.sd_aid), m.octets) a
-					WHERE a.status IS NOT NULL AND b.trigger IS NULL
-					ORDER BY b.id LIMIT 1) c
-				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.operation i WHERE i.eid = m.eid AND i.id = c.operation_id OFFSET 0) o
+				-- whether a card opens a session shows when it does
+				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.outbound i
+					WHERE i.eid = m.eid AND i.packet IS NOT NULL AND i.trigger IS NULL OFFSET 0) b
+				CROSS JOIN LATERAL (SELECT smsr.open_answer(i.eid, i.sd_aid, i.kvn, i.key_type, i.sealed, b.packet, b.cntr,
+						coalesce(b.target_aid, b.sd_aid), m.octets) AS opened
+					FROM smsr.keyset i
+					WHERE i.eid = m.eid AND i.sd_aid = b.sd_aid AND i.kvn = b.kvn
+						AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) a
+				CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM smsr.outbound i
+					WHERE i.eid = m.eid AND i.packet IS NOT NULL AND i.id <> b.id) AS others OFFSET 0) v
+				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.operation i WHERE i.eid = m.eid AND i.id = b.operation_id OFFSET 0) o
 				LEFT JOIN LATERAL (SELECT i.isdp_aid FROM smsr.profile i
 					WHERE i.eid = o.eid AND i.isdp_aid = o.isdp_aid AND o.step = 'confirm' OFFSET 0) t ON true
 				LEFT JOIN LATERAL (SELECT i.isdp_aid, i.pol2, i.fallback_attribute, i.state FROM smsr.profile i
 					WHERE i.eid = o.eid AND i.isdp_aid = o.left_aid OFFSET 0) l ON true
-				CROSS JOIN LATERAL (SELECT CASE o.step WHEN 'confirm' THEN smsr.read_deleted(c.data) ELSE '{}' END AS deleted) d
-				CROSS JOIN LATERAL smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'por',
-					por_status => c.status, sw => c.sw, resyncs => c.resyncs::int, attempts => c.attempts::int,
+				CROSS JOIN LATERAL (SELECT CASE o.step WHEN 'confirm' THEN smsr.read_deleted((a.opened).data) ELSE '{}' END AS deleted) d
+				CROSS JOIN LATERAL (SELECT smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'por',
+					por_status => (a.opened).status, sw => (a.opened).sw, resyncs => b.resyncs::int, attempts => b.attempts::int,
 					target_gone => t.isdp_aid IS NULL OR t.isdp_aid = ANY (d.deleted),
 					auto_delete => l.isdp_aid IS NOT NULL AND l.isdp_aid <> ALL (d.deleted)
-						AND l.pol2 @> '{DISABLE/Auto-Delete}' AND NOT l.fallback_attribute AND l.state = 'Disabled') r
-			WHERE o.status IS NULL AND o.stage IN ('sending', 'notification')
+						AND l.pol2 @> '{DISABLE/Auto-Delete}' AND NOT l.fallback_attribute AND l.state = 'Disabled') AS row OFFSET 0) p
+				CROSS JOIN LATERAL (SELECT (p.row).* OFFSET 0) r
+			WHERE (a.opened).status IS NOT NULL
+				-- two of one counter are told apart where all keys are tried
+				AND NOT (v.others AND EXISTS (SELECT FROM smsr.outbound i
+					WHERE i.eid = m.eid AND i.packet IS NOT NULL AND i.id <> b.id AND i.cntr = b.cntr))
+				AND o.status IS NULL AND o.stage IN ('sending', 'notification')
 				AND o.step IN ('create', 'enable', 'disable', 'delete', 'set_fallback', 'master_delete', 'set_emergency',
 					'unset_emergency', 'confirm', 'auto_delete')
 				AND smsr.plain_effects(r.effects)
@@ -70,13 +74,12 @@ CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators t
 			FROM unnest(ns, eids, originators, tp_uds) m (n, eid, originator, octets)
 				CROSS JOIN LATERAL (SELECT i.isdr_aid, i.notification_type, i.notification_sequence, i.notification_at
 					FROM smsr.euicc i WHERE i.eid = m.eid OFFSET 0) e
-				CROSS JOIN LATERAL (
-					SELECT k.state, a.*
-					FROM (SELECT i.* FROM smsr.keyset i WHERE i.eid = m.eid AND i.sd_aid = e.isdr_aid AND i.type = 'SCP80'
-							AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
-						CROSS JOIN LATERAL smsr.open_notification(k.eid, k.sd_aid, k.kvn, k.key_type, k.sealed, m.octets) a
-					WHERE a.type IS NOT NULL
-					ORDER BY k.kvn DESC LIMIT 1) c
+				-- one at most: the packet names the version of its key set
+				CROSS JOIN LATERAL (SELECT i.state, smsr.open_notification(i.eid, i.sd_aid, i.kvn, i.key_type, i.sealed, m.octets) AS opened
+					FROM smsr.keyset i
+					WHERE i.eid = m.eid AND i.sd_aid = e.isdr_aid AND i.type = 'SCP80'
+						AND i.state IN ('pending', 'active', 'retiring') OFFSET 0) k
+				CROSS JOIN LATERAL (SELECT (k.opened).* OFFSET 0) c
 				CROSS JOIN LATERAL (SELECT i.ctid, i.* FROM smsr.operation i
 					WHERE i.eid = m.eid AND i.status IS NULL AND i.exclusive AND i.stage <> 'waiting' OFFSET 0) o
 				CROSS JOIN LATERAL (SELECT i.msisdn FROM smsr.profile i
@@ -85,10 +88,11 @@ CREATE FUNCTION smsr.read_notifications(ns int[], eids smsr.eid[], originators t
 				CROSS JOIN LATERAL (SELECT (array_agg(i.ctid) FILTER (WHERE i.operation_id = o.id))[1] AS place,
 						bool_or(i.operation_id <> o.id) AS others
 					FROM smsr.outbound i WHERE i.eid = m.eid OFFSET 0) b
-				CROSS JOIN LATERAL smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'notification',
-					notification_type => c.type, names_target => c.isdp_aid = o.isdp_aid) r
+				CROSS JOIN LATERAL (SELECT smsr.procedure(o.function, o.step, o.stage, o.doubt, o.failed, o.warned, 'notification',
+					notification_type => c.type, names_target => c.isdp_aid = o.isdp_aid) AS row OFFSET 0) p
+				CROSS JOIN LATERAL (SELECT (p.row).* OFFSET 0) r
 			-- keys that are still to be proven are another matter
-			WHERE c.state <> 'pending' AND o.stage IN ('sending', 'notification') AND t.msisdn IS NOT NULL
+			WHERE c.type IS NOT NULL AND k.state <> 'pending' AND o.stage IN ('sending', 'notification') AND t.msisdn IS NOT NULL
 				AND (e.notification_type = c.type AND e.notification_sequence = c.sequence) IS NOT TRUE
 				-- nor one that came too late, after others or before some
 				AND NOT (c.type = 2 AND o.step = 'disable' AND o.stage = 'sending')

@@ -469,6 +469,8 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, smsr, pg_temp
 	SET enable_seqscan = off
+	-- what a gateway's session has after some calls it has from the first
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 	DECLARE
 		results text[];
@@ -498,9 +500,9 @@ CREATE FUNCTION smsr.receive_sms(originators text[], tp_uds bytea[]) RETURNS tex
 		total := cardinality(numbers);
 		results := array_fill(NULL::text, ARRAY[total]);
 		-- nearly every number is that of one eUICC
-		sole := ARRAY(SELECT (SELECT CASE WHEN count(*) = 1 THEN min(q.eid) END
-				FROM (SELECT DISTINCT p.eid FROM smsr.profile p WHERE p.msisdn = u LIMIT 2) q)
-			FROM unnest(numbers) u);
+		sole := ARRAY(SELECT (SELECT q.eid FROM (SELECT p.eid FROM smsr.profile p WHERE p.msisdn = u.number LIMIT 1) q
+				WHERE NOT EXISTS (SELECT FROM smsr.profile p WHERE p.msisdn = u.number AND p.eid <> q.eid))
+			FROM unnest(numbers) u (number));
 		cards := array_remove(ARRAY(SELECT unnest(sole) UNION ALL
 			SELECT smsr.plausible(u.number) FROM unnest(numbers, sole) u (number, eid) WHERE u.eid IS NULL), NULL);
 		BEGIN

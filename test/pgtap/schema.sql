@@ -348,6 +348,25 @@ SELECT is_empty($$
 		AND a.atttypid IN ('smsr.eid'::regtype, 'smsr.eid[]'::regtype) AND c.relname NOT IN (SELECT m.table_name FROM smsr.move_rules() m)
 $$, 'smsr.move_rules() says of every table with EIDs what becomes of its rows');
 
+-- ---- versions of rows are what to_jsonb() has ----
+
+SELECT is(smsr.row_version(r), to_jsonb(r), 'smsr.row_version() of ' || r.what)
+FROM (SELECT 'values of all kinds' AS what, pg_temp.some_eid(1) AS eid, pg_temp.some_aid(1) AS aid, '8949010000000100000F'::smsr.iccid AS iccid,
+	'{DISABLE/Auto-Delete}'::smsr.pol2 AS pol2, '{}'::text[] AS none, ARRAY['a', NULL, ''] AS some, ARRAY[['a', 'b'], ['c', NULL]] AS square,
+	true AS yes, (-5)::smallint AS small, 70000 AS medium, -9000000000 AS large, 1.50 AS exact, 'NaN'::float8 AS inexact, NULL::int AS unknown,
+	'{"b": [1, null, {}], "a": {}}'::jsonb AS document, '5'::jsonb AS scalar, '[]'::jsonb AS empty, '{"x" : 1}'::json AS text_document,
+	now() AS at, 'infinity'::timestamptz AS ever, current_date AS day, interval '1 hour' AS span, '\x00ff'::bytea AS octets,
+	ROW(1, 'a') AS pair, ARRAY[1, 2] AS numbers, '"\' AS "a ""key", 'ü' AS "ü") r;
+SELECT is_empty('SELECT t.oid FROM pg_type t WHERE smsr.row_version(t) IS DISTINCT FROM to_jsonb(t)', 'smsr.row_version() of rows of one table');
+SELECT is(smsr.row_version(ROW()), '{}', 'smsr.row_version() of a row without columns');
+
+SELECT is_empty($$
+	SELECT a.attname
+	FROM pg_attribute a JOIN pg_trigger t ON t.tgrelid = a.attrelid AND t.tgname = 'euicc_stamp'
+	WHERE a.attrelid = 'smsr.euicc'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attnum <> ALL (t.tgattr::int2[]) AND a.attname <> ALL (string_to_array(encode(t.tgargs, 'escape'), '\000'))
+$$, 'a change of any column of an EIS makes a version, but for those that tell when the card was heard');
+
 -- ---- the extension leaves as it came ----
 
 SELECT is_empty($$SELECT oid FROM pg_roles WHERE rolname LIKE 'smsr%' AND rolname NOT LIKE 'smsr\_pgtap\_%'$$,
