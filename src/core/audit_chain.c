@@ -36,13 +36,35 @@ static void
 begin(AuditHasher *h)
 {
 	h->failed = EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1;
+	h->pending_len = 0;
+}
+
+static void
+update(AuditHasher *h, const void *octets, size_t len)
+{
+	if (!h->failed && len > 0)
+		h->failed = EVP_DigestUpdate(h->ctx, octets, len) != 1;
+}
+
+static void
+flush(AuditHasher *h)
+{
+	update(h, h->pending, h->pending_len);
+	h->pending_len = 0;
 }
 
 static void
 add(AuditHasher *h, const void *octets, size_t len)
 {
-	if (!h->failed && len > 0)
-		h->failed = EVP_DigestUpdate(h->ctx, octets, len) != 1;
+	if (len > sizeof(h->pending) - h->pending_len)
+		flush(h);
+	if (len > sizeof(h->pending))
+		update(h, octets, len);
+	else if (len > 0)
+	{
+		memcpy(h->pending + h->pending_len, octets, len);
+		h->pending_len += len;
+	}
 }
 
 void
@@ -86,6 +108,7 @@ audit_end(AuditHasher *h, uint8_t digest[AUDIT_HASH_LEN])
 {
 	unsigned int len = 0;
 
+	flush(h);
 	if (!h->failed)
 		h->failed = EVP_DigestFinal_ex(h->ctx, digest, &len) != 1 || len != AUDIT_HASH_LEN;
 	return !h->failed;

@@ -19,12 +19,17 @@
 #define AUDIT_RECORD_LABEL		"smsr audit record 1"
 #define AUDIT_CHECKPOINT_LABEL	"smsr audit checkpoint 1"
 
+/* What libcrypto is given at once: a call of it takes as long as a short field. */
+#define AUDIT_PENDING_MAX	512
+
 /* A digest in the making; calls after a failure of libcrypto's do nothing. */
 typedef struct AuditHasher
 {
 	EVP_MD	   *md;
 	EVP_MD_CTX *ctx;
 	bool		failed;
+	size_t		pending_len;
+	uint8_t		pending[AUDIT_PENDING_MAX];
 } AuditHasher;
 
 /* The only allocation; false if libcrypto lacks it. */

@@ -32,6 +32,7 @@
 #include "pg/types.h"
 
 PG_FUNCTION_INFO_V1(smsr_card_facts);
+PG_FUNCTION_INFO_V1(smsr_unregistered);
 
 /* With fewer no walk is begun. */
 #define WALK_FROM		64
@@ -226,18 +227,18 @@ elements(FunctionCallInfo fcinfo, int arg, int length, Datum **values, bool **nu
 	return count;
 }
 
-/* The arguments, in order of eUICCs. */
+/* eids and iccids, if the function has any, by number of the argument; in order of eUICCs. */
 static Wanted *
-wanted_args(FunctionCallInfo fcinfo, int *count)
+wanted_args(FunctionCallInfo fcinfo, int eid_arg, int iccid_arg, int *count)
 {
 	Datum	   *eids = NULL;
 	Datum	   *iccids = NULL;
 	bool	   *no_eid = NULL;
 	bool	   *no_iccid = NULL;
-	int			iccid_count = elements(fcinfo, 2, ICCID_LEN, &iccids, &no_iccid);
+	int			iccid_count = iccid_arg < 0 ? 0 : elements(fcinfo, iccid_arg, ICCID_LEN, &iccids, &no_iccid);
 	Wanted	   *wanted;
 
-	*count = elements(fcinfo, 1, EID_LEN, &eids, &no_eid);
+	*count = elements(fcinfo, eid_arg, EID_LEN, &eids, &no_eid);
 	wanted = palloc(Max(*count, 1) * sizeof(Wanted));
 	for (int i = 0; i < *count; i++)
 	{
@@ -340,7 +341,7 @@ smsr_card_facts(PG_FUNCTION_ARGS)
 	/* a function that no life cycle knows, an audit, may always be begun */
 	bool		judged = !PG_ARGISNULL(0) && lifecycle_event_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &event);
 	int			count;
-	Wanted	   *wanted = wanted_args(fcinfo, &count);
+	Wanted	   *wanted = wanted_args(fcinfo, 1, 2, &count);
 	Datum	   *required = NULL;
 	bool	   *none_required = NULL;
 	int			required_count = 0;
@@ -475,6 +476,33 @@ smsr_card_facts(PG_FUNCTION_ARGS)
 	ExecDropSingleTupleTableSlot(enabled);
 	walk_close(&running);
 	walk_close(&profile);
+	walk_close(&euicc);
+	return (Datum) 0;
+}
+
+/* Places of eids, from 1, of which there is no eUICC; in no order. */
+Datum
+smsr_unregistered(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			count;
+	Wanted	   *wanted = wanted_args(fcinfo, 0, -1, &count);
+	Walk		euicc;
+	bool		found = false;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	walk_open(&euicc, "euicc", NULL, count < WALK_FROM, true);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		place = Int32GetDatum(wanted[i].n + 1);
+		bool		null = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i == 0 || !same_eid(&wanted[i - 1], &wanted[i]))
+			found = walk_finds(&euicc, wanted[i].eid);
+		if (!found)
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &place, &null);
+	}
 	walk_close(&euicc);
 	return (Datum) 0;
 }

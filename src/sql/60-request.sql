@@ -118,6 +118,11 @@ CREATE FUNCTION smsr.card_facts(function text, eids smsr.eid[], iccids smsr.icci
 COMMENT ON FUNCTION smsr.card_facts(text, smsr.eid[], smsr.iccid[], bigint[])
 	IS 'What a call is decided by, a row for each element of eids, from place 1 on: what the EIS says of the eUICC, of the profile with that ICCID, and where the enabled one is reached; whether an exclusive operation runs, whether the EID stood before, and the refusal by smsr.judge(), if it is one. Whoever may call it may know';
 
+CREATE FUNCTION smsr.unregistered(eids smsr.eid[]) RETURNS SETOF int
+	AS 'MODULE_PATHNAME', 'smsr_unregistered'
+	LANGUAGE C STABLE STRICT ROWS 10;
+COMMENT ON FUNCTION smsr.unregistered(smsr.eid[]) IS 'Places of the elements of an array, from 1, that are no eUICC registered here, in no order. Whoever may call it may know';
+
 CREATE FUNCTION smsr.request_parts(eids smsr.eid[], size int) RETURNS SETOF int[]
 	AS 'MODULE_PATHNAME', 'smsr_request_parts'
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
@@ -250,14 +255,17 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 
 		-- one eUICC, one writer: whoever changes its operations holds its row; nobody
 		-- holds that of an eUICC that is none of his business.  All of them before
-		-- anything is recorded: what else two calls of a party share comes after
-		IF NOT own THEN
-			SELECT array_agg(eids[z.n]) INTO concerned
-				FROM smsr.authorise_all(me, function, eids, iccids, request_for.arguments) z
-				WHERE z.allowed OR z.subject_code = '8.2.1';
+		-- anything is recorded: what else two calls of a party share comes after.
+		-- Those of a campaign are held by now, as smsr.lock_cards() takes them
+		IF campaign IS NULL THEN
+			IF NOT own THEN
+				SELECT array_agg(eids[z.n]) INTO concerned
+					FROM smsr.authorise_all(me, function, eids, iccids, request_for.arguments) z
+					WHERE z.allowed OR z.subject_code = '8.2.1';
+			END IF;
+			PERFORM FROM smsr.euicc e
+				WHERE e.eid = ANY (concerned) ORDER BY e.eid FOR NO KEY UPDATE;
 		END IF;
-		PERFORM FROM smsr.euicc e
-			WHERE e.eid = ANY (concerned) ORDER BY e.eid FOR NO KEY UPDATE;
 
 		-- ids in the order of the call
 		ids := smsr.next_ids(n);
@@ -406,7 +414,7 @@ CREATE FUNCTION smsr.request_for(requester text, requested_by name, reason text,
 		RETURN ids;
 	END $$;
 COMMENT ON FUNCTION smsr.request_for(text, name, text, text, smsr.eid[], smsr.iccid[], interval, text[], jsonb[], bigint[], bigint)
-	IS 'smsr.request() on behalf of a party: an operation for each element of eids; of a campaign, then each call waits in the lane given for it, and no approval is asked';
+	IS 'smsr.request() on behalf of a party: an operation for each element of eids; of a campaign, whose caller holds the eUICCs, then each call waits in the lane given for it, and no approval is asked';
 
 CREATE FUNCTION smsr.request(function text, eids smsr.eid[], iccids smsr.iccid[] DEFAULT NULL,
 		validity interval DEFAULT NULL, call_ids text[] DEFAULT NULL, arguments jsonb[] DEFAULT NULL)

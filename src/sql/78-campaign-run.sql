@@ -173,7 +173,8 @@ CREATE FUNCTION smsr.release_members(c smsr.campaign, p_ns int[], p_attempts int
 		SELECT array_agg(m.n), array_agg(m.wave), array_agg(m.attempt), array_agg(m.lane), array_agg(m.eid), array_agg(m.iccid), array_agg(m.arguments)
 			INTO ns, waves, attempts, lanes, eids, iccids, arguments
 			FROM (SELECT x.*, u.attempt, u.lane FROM unnest(p_ns, p_attempts, p_lanes) u (n, attempt, lane)
-				JOIN smsr.campaign_member x ON x.campaign_id = c.id AND x.n = u.n
+				-- each by its key: a hash would be of all members, in each piece anew
+				CROSS JOIN LATERAL (SELECT y.* FROM smsr.campaign_member y WHERE y.campaign_id = c.id AND y.n = u.n OFFSET 0) x
 				ORDER BY x.n) m;
 		free := smsr.lock_cards(eids, false);
 		IF cardinality(free) < cardinality(eids) THEN

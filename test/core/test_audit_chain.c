@@ -15,7 +15,10 @@ TEST_SUITE(audit_chain)
 	uint8_t		digest[AUDIT_HASH_LEN];
 	uint8_t		other[AUDIT_HASH_LEN];
 	uint8_t		hash[AUDIT_HASH_LEN];
+	uint8_t		octets[1024];
 
+	for (size_t i = 0; i < sizeof(octets); i++)
+		octets[i] = (uint8_t) i;
 	ok(audit_hasher_open(&h), "libcrypto has SHA-256");
 
 	/* "smsr audit record 1", 06 "status" 00000002 "ok", 01 "n" 00000008 -2 */
@@ -40,6 +43,25 @@ TEST_SUITE(audit_chain)
 	ok(audit_end(&h, other) && memcmp(hash, other, AUDIT_HASH_LEN) != 0, "is not a field that is left out");
 	audit_begin(&h, AUDIT_CHECKPOINT_LABEL);
 	ok(audit_end(&h, hash) && memcmp(hash, other, AUDIT_HASH_LEN) != 0, "a checkpoint is no record");
+
+	/* values about as long as what is gathered, and longer: octets 0 to 255 over and over, then "x" */
+	audit_begin(&h, AUDIT_RECORD_LABEL);
+	audit_field(&h, "a", smsr_bytes(octets, 487));
+	audit_field(&h, "b", smsr_bytes("x", 1));
+	ok(audit_end(&h, other), "of a length that fills what is gathered");
+	is_hex(smsr_bytes(other, AUDIT_HASH_LEN), "E49DE894AC331E462B550EAE2F6FD2E5E10DC4F9E46FCB60704391CD4A30CE5F", "no octet is lost");
+	audit_begin(&h, AUDIT_RECORD_LABEL);
+	audit_field(&h, "a", smsr_bytes(octets, 488));
+	audit_field(&h, "b", smsr_bytes("x", 1));
+	ok(audit_end(&h, other), "one more");
+	is_hex(smsr_bytes(other, AUDIT_HASH_LEN), "7E1DF35573FC1F232273101578877A96B93878330440C754BDAA447DB8AB8166", "nor doubled");
+	audit_begin(&h, AUDIT_RECORD_LABEL);
+	audit_field(&h, "a", smsr_bytes(octets, 1024));
+	audit_field(&h, "b", smsr_bytes(octets, 512));
+	audit_field(&h, "c", smsr_bytes(octets, 513));
+	audit_field(&h, "d", smsr_bytes("x", 1));
+	ok(audit_end(&h, other), "as long as that and longer");
+	is_hex(smsr_bytes(other, AUDIT_HASH_LEN), "5AA5706A4588BD71522EEF44EC085AAE6C6723BC979C21A4CE52EC074E2557A4", "all in their order");
 
 	ok(audit_link(&h, NULL, 1, digest, hash), "the first record of a chain");
 	ok(memcmp(hash, digest, AUDIT_HASH_LEN) == 0, "has its digest for a hash");
