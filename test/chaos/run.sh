@@ -1,7 +1,8 @@
 #!/bin/bash
 # Chaos: calls of every kind while messages are lost, doubled, late, overtaken
 # and altered, cards are off, networks go, and gateways and the server are
-# killed.  Then peace, and what must hold whatever happened.  Prints TAP.
+# killed; and while limits of binds change, a brake halts a campaign, and old
+# months are dropped.  Then peace, and what must hold whatever happened.  Prints TAP.
 #
 #   test/chaos/run.sh                       about 40 seconds
 #   SEED=7 CARDS=100 SECONDS_=30 test/chaos/run.sh      30 seconds of trouble
@@ -213,8 +214,30 @@ fair='loss=0 duplicate=0 reorder=0 delay=0-0 bit_error=0 refuse=0 refuse_with=mi
 
 tell_fleet() { fleet_ctl "$@" >/dev/null 2>&1 || true; }
 
+# limit BIND: another one, or none
+limit() {
+	local per_second=(NULL 5 6 10 20) ahead=("0" "0" "700 ms")
+	count 'limit of a bind'
+	sql "SELECT smsr.set_gateway_limit('$1', ${per_second[RANDOM % 5]}, '${ahead[RANDOM % 3]}')" >/dev/null 2>&1 || true
+}
+
+# What lies before this month, whoever is at it; the audit trail's needs a checkpoint.
+drop_old() {
+	count 'old months dropped'
+	sql "SELECT smsr.take_checkpoint()" >/dev/null 2>&1 || true
+	sql "SELECT smsr.drop_audit_trail(date_trunc('month', now()))" >/dev/null 2>&1 || true
+	sql "SELECT smsr.drop_history('message', date_trunc('month', now()))" >/dev/null 2>&1 || true
+	sql "SELECT smsr.drop_history('operation_history', date_trunc('month', now()))" >/dev/null 2>&1 || true
+	sql "SELECT smsr.prune_notices()" >/dev/null 2>&1 || true
+}
+
+resume_halted() {
+	count 'halted campaign resumed'
+	sql "SELECT smsr.resume_campaign(id) FROM smsr.campaign WHERE state = 'halted'" >/dev/null 2>&1 || true
+}
+
 trouble() {
-	local card=$((1 + RANDOM % CARDS)) n=$((RANDOM % 2)) what=$((RANDOM % 23)) weather=$((RANDOM % ${#weathers[@]}))
+	local card=$((1 + RANDOM % CARDS)) n=$((RANDOM % 2)) what=$((RANDOM % 29)) weather=$((RANDOM % ${#weathers[@]}))
 	# shellcheck disable=SC2086
 	if ((RANDOM % 3 == 0)); then
 		tell_fleet faults $fair ${weathers[weather]}
@@ -290,6 +313,19 @@ trouble() {
 			count 'campaigns resumed'
 			sql "SELECT smsr.resume_campaign(id) FROM smsr.campaign WHERE state = 'paused'" >/dev/null 2>&1 || true
 			;;
+		23 | 24 | 25)
+			limit "$([[ $n == 0 ]] || echo second-)$( ((RANDOM % 2)) && echo north || echo south)"
+			;;
+		26)
+			count 'checkpoint'
+			sql "SELECT smsr.take_checkpoint()" >/dev/null 2>&1 || true
+			;;
+		27)
+			drop_old
+			;;
+		28)
+			resume_halted
+			;;
 		19)
 			count 'gateway held for longer than its lease'
 			if [[ -n ${gateways[n]} ]]; then
@@ -321,11 +357,13 @@ settled() {
 	return 1
 }
 
-# Until no campaign is under way; those that were paused go on.
+# Until no campaign is under way; those that were paused go on, and those that
+# halted, after as long as shows that they had.
 campaigns_end() {
 	local end=$((SECONDS + $1))
 	while ((SECONDS < end)); do
-		sql "SELECT smsr.resume_campaign(id) FROM smsr.campaign WHERE state = 'paused'" >/dev/null
+		sql "SELECT smsr.resume_campaign(c.id) FROM smsr.campaign c WHERE c.state = 'paused' OR c.state = 'halted'
+			AND (SELECT max(a.recorded_at) FROM smsr.audit_trail a WHERE a.operation_id = c.id AND a.function = 'halt_campaign') < now() - interval '1 s'" >/dev/null
 		[[ $(sql "SELECT count(*) FROM smsr.campaign WHERE state NOT IN ('finished', 'cancelled')") != 0 ]] || return 0
 		sleep 0.5
 	done
@@ -460,6 +498,26 @@ invariants() {
 		WHERE e.ended <> CASE c.state WHEN 'finished' THEN w.members ELSE w.released END OR w.again <> 0
 		UNION ALL SELECT campaign_id, 0, 0, 0, n FROM smsr.campaign_running UNION ALL SELECT campaign_id, 0, 0, 0, n FROM smsr.campaign_retry
 		UNION ALL SELECT campaign_id, 0, 0, 0, 0 FROM smsr.campaign_end" 'and the campaigns have counted them'
+	none "SELECT gateway, at, per_second, ahead, in_second, most FROM chaos.seconds WHERE in_second > most" \
+		'in no second more was claimed for a bind than its limit of that time'
+	# or nothing of it was seen
+	none "SELECT count(*), count(*) FILTER (WHERE in_second > most - 5) FROM chaos.seconds
+		HAVING count(*) < 20 OR count(*) FILTER (WHERE in_second > most - 5) < 1" 'and there were claims that a limit held back'
+	none "SELECT c.state FROM smsr.campaign c WHERE c.name = 'braked' AND NOT EXISTS (SELECT FROM smsr.audit_trail h
+			JOIN smsr.audit_trail r ON r.operation_id = h.operation_id AND r.function = 'resume_campaign' AND r.recorded_at > h.recorded_at
+			WHERE h.operation_id = c.id AND h.function = 'halt_campaign' AND (h.details ->> 'failed')::int >= 8)" \
+		'a brake halts the campaign that fails, and it is resumed'
+	# a tick may have begun before the resumption that it saw
+	none "SELECT o.id, o.eid, o.requested_at, h.at, h.until FROM smsr.operation o
+			JOIN (SELECT a.operation_id, a.function, a.recorded_at AS at, lead(a.recorded_at) OVER (PARTITION BY a.operation_id ORDER BY a.recorded_at, a.position) AS until
+				FROM smsr.audit_trail a WHERE a.eid IS NULL AND a.function IN ('halt_campaign', 'resume_campaign')) h ON h.operation_id = o.campaign_id
+		WHERE h.function = 'halt_campaign' AND o.requested_at > h.at AND o.requested_at < h.until - interval '500 ms'" \
+		'and while it stands nothing of it is released'
+	none "SELECT * FROM chaos.old WHERE count > 0" 'old months are gone'
+	none "SELECT d.details ->> 'history', count(*) FROM smsr.audit_trail d WHERE d.function = 'drop_history' AND d.status = 'EXECUTED_SUCCESS'
+			GROUP BY 1 HAVING count(*) <> 1
+		UNION ALL SELECT 'audit_trail', count(*) FROM smsr.audit_cut HAVING count(*) <> 1" 'and went once each'
+	none "SELECT * FROM smsr.audit_verify()" 'the audit trail is sound from there on'
 	none "SELECT outcome, detail, count(*) FROM smsr.message WHERE direction = 'in' AND outcome = 'not processed' GROUP BY 1, 2" \
 		'nothing that came in failed to be processed'
 }
@@ -476,14 +534,16 @@ at_exit 'gateway_end 0 KILL; gateway_end 1 KILL'
 psql -Xq -v ON_ERROR_STOP=1 -c "\\copy smsr.eis_inbox (document) from '$work/eis.copy'"
 sql "SELECT smsr.register_inbox()" >/dev/null
 sql "INSERT INTO smsr.route (mno_id, gateway) VALUES ('1.3.6.1.4.1.99999.3', 'second-north'), ('1.3.6.1.4.1.99999.4', 'second-south')"
-psql -Xq -v ON_ERROR_STOP=1 -f test/chaos/calls.sql
+psql -Xq -v ON_ERROR_STOP=1 -f test/chaos/calls.sql -f test/chaos/operator.sql >/dev/null
 
-# one that changes cards, and one that is cancelled in the middle
+# One that changes cards, one that is cancelled in the middle, and one of which all
+# are refused: its brake halts it again and again.
 start_campaign() {
-	sql "SELECT smsr.start_campaign(smsr.create_campaign('$1', '$2', '$3', '{\"waves\": \"25% each\", \"max_failure_rate\": 1, \"backlog\": 4,
-		\"attempts\": 4, \"retry_after\": \"2 s\", \"validity\": \"5 s\"}'))" >/dev/null
+	sql "SELECT smsr.start_campaign(smsr.create_campaign('$1', '$2', '$3', '{\"waves\": \"${4:-25% each}\", \"max_failure_rate\": ${5:-1}, \"backlog\": 4,
+		\"attempts\": 4, \"retry_after\": \"2 s\", \"validity\": \"5 s\", \"minimum\": 8, \"confidence\": 0.9}'))" >/dev/null
 }
 start_campaign enabled enable_profile "SELECT DISTINCT ON (eid) eid, iccid FROM smsr.profile WHERE NOT fallback_attribute ORDER BY eid, isdp_aid"
+start_campaign braked delete_profile "SELECT eid, iccid FROM smsr.profile WHERE fallback_attribute ORDER BY eid" "canary 12, then rest" 0.3
 start_campaign audited audit_eis "SELECT eid FROM smsr.euicc ORDER BY eid DESC"
 
 RANDOM=$SEED
@@ -501,6 +561,7 @@ for ((i = 1; i <= LOADS; i++)); do
 	at_exit "kill $! 2>/dev/null || true"
 done
 end=$((SECONDS + SECONDS_))
+changed=$((SECONDS - 3))
 # and on a slow machine until there were enough calls to tell anything
 enough=$((SECONDS_ * 6))
 while ((SECONDS < end)) || { ((SECONDS < end + 60)) && (($(cut -d ' ' -f 1 "$logs/answered" | sort -u | wc -l) < enough)); }; do
@@ -509,6 +570,12 @@ while ((SECONDS < end)) || { ((SECONDS < end + 60)) && (($(cut -d ' ' -f 1 "$log
 	if [[ -z ${cancelled:-} ]] && ((SECONDS > end - SECONDS_ / 2)); then
 		cancelled=1
 		sql "SELECT smsr.cancel_campaign(id) FROM smsr.campaign WHERE name = 'audited'" >/dev/null 2>&1 || true
+		drop_old
+	fi
+	if ((SECONDS >= changed + 3)); then
+		changed=$SECONDS
+		for bind in north south; do limit "$( ((RANDOM % 3)) || echo second-)$bind"; done
+		resume_halted
 	fi
 done
 touch "$work/peace"
@@ -519,6 +586,8 @@ up
 
 # shellcheck disable=SC2086
 fleet_ctl faults $fair >/dev/null
+sql "SELECT smsr.set_gateway_limit(gateway, NULL) FROM smsr.gateway_limit" >/dev/null
+drop_old
 for ((i = 1; i <= CARDS; i++)); do
 	tell_fleet on "$i"
 	tell_fleet reach "$i" 000011 on
