@@ -507,11 +507,11 @@ invariants() {
 			JOIN smsr.audit_trail r ON r.operation_id = h.operation_id AND r.function = 'resume_campaign' AND r.recorded_at > h.recorded_at
 			WHERE h.operation_id = c.id AND h.function = 'halt_campaign' AND (h.details ->> 'failed')::int >= 8)" \
 		'a brake halts the campaign that fails, and it is resumed'
-	# a tick may have begun before the resumption that it saw
+	# a tick may have begun before the resumption that it saw, and have waited a second for a row
 	none "SELECT o.id, o.eid, o.requested_at, h.at, h.until FROM smsr.operation o
 			JOIN (SELECT a.operation_id, a.function, a.recorded_at AS at, lead(a.recorded_at) OVER (PARTITION BY a.operation_id ORDER BY a.recorded_at, a.position) AS until
 				FROM smsr.audit_trail a WHERE a.eid IS NULL AND a.function IN ('halt_campaign', 'resume_campaign')) h ON h.operation_id = o.campaign_id
-		WHERE h.function = 'halt_campaign' AND o.requested_at > h.at AND o.requested_at < h.until - interval '500 ms'" \
+		WHERE h.function = 'halt_campaign' AND o.requested_at > h.at AND o.requested_at < h.until - interval '1500 ms'" \
 		'and while it stands nothing of it is released'
 	none "SELECT * FROM chaos.old WHERE count > 0" 'old months are gone'
 	none "SELECT d.details ->> 'history', count(*) FROM smsr.audit_trail d WHERE d.function = 'drop_history' AND d.status = 'EXECUTED_SUCCESS'
