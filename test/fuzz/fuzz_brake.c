@@ -143,14 +143,16 @@ lately(SmsrBytes input)
 		property(!v.halt);
 	if (threshold >= 1)
 		property(!v.halt);
-	/* one more failure, a lower threshold and less confidence halt what was halted; others may halt instead */
+	/*
+	 * one more failure, a lower threshold and less confidence halt what was halted; others may halt
+	 * instead.  A lower minimum need not: an earlier look moves those after it
+	 */
 	if (v.halt)
 	{
 		BrakePiece *p = &piece[worse % count];
 
 		property(brake_lately(piece, count, total, threshold / 2, confidence, minimum, &w, &error) && w.halt);
 		property(brake_lately(piece, count, total, threshold, 0.5, minimum, &w, &error) && w.halt);
-		property(brake_lately(piece, count, total, threshold, confidence, 0, &w, &error) && w.halt);
 		if (p->failed < p->ended)
 		{
 			p->failed++;
